@@ -1,0 +1,84 @@
+"""Language models from small to large, in one fast package.
+
+Text becomes token ids, ids become n-gram counts or batches, and either becomes a language model:
+
+- `Tokenizer`: train, load, encode, decode.
+- `TokenStore`, `BatchLoader`: ids on disk, and the batches that feed a training loop.
+- `NgramModel`: Kneser-Ney models, scoring, generation.
+- `models`, `Trainer`, `evaluate`, `generate`, `save`, `load`: neural models (extra `lmfast[torch]`).
+
+Everything is imported when first used, so `import lmfast` is fast and needs no torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from lmfast._core import __version__
+
+if TYPE_CHECKING:
+    from lmfast import models
+    from lmfast.data import Batch, BatchLoader, TokenStore
+    from lmfast.errors import FormatError, MissingDependencyError
+    from lmfast.evaluation import Evaluation, evaluate
+    from lmfast.generation import generate
+    from lmfast.ngram import NgramModel, Perplexity, TokenScores
+    from lmfast.saving import load, save
+    from lmfast.tokenizer import TokenArray, Tokenizer
+    from lmfast.training import Trainer
+
+_HOMES = {
+    "Batch": "lmfast.data",
+    "BatchLoader": "lmfast.data",
+    "Evaluation": "lmfast.evaluation",
+    "FormatError": "lmfast.errors",
+    "MissingDependencyError": "lmfast.errors",
+    "NgramModel": "lmfast.ngram",
+    "Perplexity": "lmfast.ngram",
+    "TokenArray": "lmfast.tokenizer",
+    "TokenScores": "lmfast.ngram",
+    "TokenStore": "lmfast.data",
+    "Tokenizer": "lmfast.tokenizer",
+    "Trainer": "lmfast.training",
+    "evaluate": "lmfast.evaluation",
+    "generate": "lmfast.generation",
+    "load": "lmfast.saving",
+    "save": "lmfast.saving",
+}
+
+__all__ = [
+    "Batch",
+    "BatchLoader",
+    "Evaluation",
+    "FormatError",
+    "MissingDependencyError",
+    "NgramModel",
+    "Perplexity",
+    "TokenArray",
+    "TokenScores",
+    "TokenStore",
+    "Tokenizer",
+    "Trainer",
+    "__version__",
+    "evaluate",
+    "generate",
+    "load",
+    "models",
+    "save",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "models":
+        return importlib.import_module("lmfast.models")
+    if name not in _HOMES:
+        message = f"module 'lmfast' has no attribute {name!r}"
+        raise AttributeError(message)
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,45 @@
+"""The exceptions that are lmfast's own; everything else is Python's.
+
+A bad argument is a `ValueError` or `TypeError`, what the operating system refuses an `OSError`, Ctrl-C a
+`KeyboardInterrupt`. The message says what, where, the likely cause and the way out.
+"""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+from lmfast._core import FormatError
+
+__all__ = ["FormatError", "MissingDependencyError"]
+
+
+class MissingDependencyError(ImportError):
+    """A package that this part of lmfast needs is not installed."""
+
+
+def require(module: str, *, extra: str, purpose: str) -> ModuleType:
+    """Import an optional dependency, or say how to install it.
+
+    Args:
+        module: The module's full name.
+        extra: The extra of lmfast that brings it.
+        purpose: What needs it, as the subject of "needs".
+
+    Returns:
+        The module.
+
+    Raises:
+        MissingDependencyError: It is not installed.
+
+    >>> require("json", extra="torch", purpose="this example").__name__
+    'json'
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or not module.startswith(error.name):
+            raise
+        package = module.partition(".")[0]
+        message = f"{purpose} needs {package}, which is not installed; install it with: pip install '.[{extra}]'"
+        raise MissingDependencyError(message, name=package) from None

@@ -1,0 +1,18 @@
+//! What every crate of lmfast stands on: errors, control of long calls, files and text sources.
+//!
+//! The crates above this one never import each other: `text`, `ngram` and `data` meet through the traits and types
+//! declared here, such as [`Encode`].
+
+mod atomic;
+mod control;
+mod encode;
+mod error;
+mod map;
+pub mod source;
+pub mod threads;
+
+pub use atomic::AtomicFile;
+pub use control::Control;
+pub use encode::{Encode, EncodeSession};
+pub use error::{Error, Result};
+pub use map::Map;

@@ -1,0 +1,1 @@
+//! Token stores and the loader that makes batches of them.

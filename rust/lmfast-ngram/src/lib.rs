@@ -1,0 +1,1 @@
+//! N-gram counts and Kneser-Ney language models over token ids.

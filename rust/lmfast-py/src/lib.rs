@@ -1,0 +1,22 @@
+//! The Python extension module `lmfast._core`: arguments in, arrays out, no algorithms.
+//!
+//! Every call that can take long goes through [`gate::run`]. The face that users type is the Python package around it.
+
+mod data;
+mod error;
+mod gate;
+mod ngram;
+mod source;
+mod tokenizer;
+
+/// The compiled core of lmfast. Private: use the names of the package `lmfast`.
+#[pyo3::pymodule]
+mod _core {
+    #[pymodule_export]
+    use crate::error::FormatError;
+
+    /// The version of the package, from Cargo.toml.
+    #[pymodule_export]
+    #[allow(non_upper_case_globals, reason = "Python spells it so")]
+    const __version__: &str = env!("CARGO_PKG_VERSION");
+}

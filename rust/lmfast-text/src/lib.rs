@@ -1,0 +1,1 @@
+//! The tokenizers of lmfast: text to token ids, and back.
