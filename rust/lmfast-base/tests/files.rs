@@ -1,4 +1,9 @@
 //! Files in and out: what is read is what was written, and nothing half-done stays.
+#![allow(
+    clippy::unwrap_used,
+    clippy::format_collect,
+    reason = "a test fails by panicking, and is read more than it is run"
+)]
 
 use std::fs;
 use std::io::Write;
