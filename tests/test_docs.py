@@ -9,8 +9,9 @@ import re
 import warnings
 from pathlib import Path
 
-import lmfast
 import pytest
+
+import lmfast
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = ["README.md", "ARCHITECTURE.md", "FORMATS.md", "CONTRIBUTING.md", "benches/README.md"]
@@ -18,7 +19,9 @@ DOCUMENTS = ["README.md", "ARCHITECTURE.md", "FORMATS.md", "CONTRIBUTING.md", "b
 
 def modules() -> list[str]:
     return sorted(
-        module.name for module in pkgutil.walk_packages(lmfast.__path__, "lmfast.") if not module.name.endswith("__main__")
+        module.name
+        for module in pkgutil.walk_packages(lmfast.__path__, "lmfast.")
+        if not module.name.endswith("__main__")
     )
 
 

@@ -7,8 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import lmfast
 import pytest
+
+import lmfast
 
 PACKAGE = Path(lmfast.__file__).parent
 CORE = {"__init__", "errors", "source", "tokenizer", "ngram", "data"}

@@ -81,7 +81,9 @@ def compare(
             message += "train it with a tokenizer (lmfast ngram train --tokenizer)"
             raise ValueError(message)
     found = [tokenizer_of(path, tokenizer) for path in paths]
-    different = next((path for path, each in zip(paths, found, strict=True) if each.fingerprint != found[0].fingerprint), None)
+    different = next(
+        (path for path, each in zip(paths, found, strict=True) if each.fingerprint != found[0].fingerprint), None
+    )
     if different is not None:
         message = f"{os.fspath(different)}: its tokenizer is not that of {os.fspath(paths[0])}; "
         message += "models are compared over the same tokens, or name one tokenizer for all"
@@ -160,7 +162,9 @@ def tokenizer_of(model: str | os.PathLike[str], tokenizer: str | os.PathLike[str
     for folder in (place, *place.parents)[:4]:
         if (folder / TOKENIZER_FILE).is_file():
             return Tokenizer.from_file(folder / TOKENIZER_FILE)
-    raise FileNotFoundError(2, f"No {TOKENIZER_FILE} beside this model: name its tokenizer (--tokenizer)", os.fspath(model))
+    raise FileNotFoundError(
+        2, f"No {TOKENIZER_FILE} beside this model: name its tokenizer (--tokenizer)", os.fspath(model)
+    )
 
 
 def text_facts(stream: TokenStore) -> dict[str, int | None]:

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from lmfast._core import DocumentReader
 
@@ -44,12 +45,14 @@ def resolve(source: Source) -> list[str] | Iterator[str]:
                 raise FileNotFoundError(2, "No file matches the pattern", name)
             return matches
         return [name]
-    if isinstance(source, (bytes, bytearray)) or not isinstance(source, Iterable):
+    other: Any = source
+    if isinstance(other, (bytes, bytearray)) or not isinstance(other, Iterable):
         message = f"a source of text is a path, several paths or an iterable of str, not {type(source).__name__}"
         raise TypeError(message)
-    if isinstance(source, (list, tuple)) and source and all(isinstance(member, os.PathLike) for member in source):
-        return [os.fspath(member) for member in source]
-    return iter(source)  # type: ignore[arg-type]
+    if isinstance(other, (list, tuple)) and other and all(isinstance(member, os.PathLike) for member in other):
+        return [os.fspath(member) for member in other]
+    documents: Iterator[str] = iter(other)
+    return documents
 
 
 def documents(source: Source, *, lines: bool = False, text_field: str = "text") -> Iterator[str]:

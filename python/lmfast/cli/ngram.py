@@ -87,17 +87,18 @@ def run_train(arguments: argparse.Namespace) -> None:
     model.save(arguments.out)
     seconds = time.perf_counter() - start
     result = {"out": arguments.out, "order": model.order, "counts": list(model.counts), "seconds": round(seconds, 3)}
-    show(arguments, result, f"{arguments.out}: {sum(model.counts):,} n-grams of orders 1-{model.order} in {seconds:.1f} s")
+    show(
+        arguments,
+        result,
+        f"{arguments.out}: {sum(model.counts):,} n-grams of orders 1-{model.order} in {seconds:.1f} s",
+    )
 
 
 def run_eval(arguments: argparse.Namespace) -> None:
     """`lmfast ngram eval`."""
     model, tokenizer = open_model(arguments)
     source = [sys.stdin.read()] if arguments.text is None else arguments.text
-    if tokenizer is None:
-        found = model.perplexity(source)
-    else:
-        found = model.perplexity(source, tokenizer=tokenizer)
+    found = model.perplexity(source) if tokenizer is None else model.perplexity(source, tokenizer=tokenizer)
     show(arguments, found._asdict())
 
 
@@ -106,10 +107,7 @@ def run_score(arguments: argparse.Namespace) -> None:
     from lmfast.source import documents
 
     model, tokenizer = open_model(arguments)
-    if arguments.text is None:
-        lines = sys.stdin.read().splitlines()
-    else:
-        lines = list(documents(arguments.text, lines=True))
+    lines = sys.stdin.read().splitlines() if arguments.text is None else list(documents(arguments.text, lines=True))
     texts: list[Any] = lines if tokenizer is None else [tokenizer.encode_array([line]).ids for line in lines]
     scores = [float(score) for score in model.score_batch(texts)]
     show(arguments, {"scores": scores}, "\n".join(f"{score:.6g}" for score in scores))

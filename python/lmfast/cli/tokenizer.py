@@ -23,7 +23,9 @@ def add_commands(commands: Commands) -> None:
         lmfast tokenizer train corpus.txt --kind word --vocab-size 10000 --out words.json""",
     )
     train.add_argument("text", nargs="+", metavar="TEXT", help=".txt, .jsonl, each also .gz and .zst; globs are fine")
-    train.add_argument("--vocab-size", type=int, required=True, metavar="N", help="tokens in all, special ones included")
+    train.add_argument(
+        "--vocab-size", type=int, required=True, metavar="N", help="tokens in all, special ones included"
+    )
     train.add_argument("--out", required=True, metavar="FILE", help="where to save it, as tokenizer.json")
     train.add_argument("--kind", default="bpe", metavar="KIND", help="bpe (byte-level), word or char (default: bpe)")
     train.add_argument("--pattern", default="gpt2", help="how text is cut before merging: gpt2, cl100k, ... or a regex")

@@ -19,14 +19,18 @@ def add_commands(commands: Commands) -> None:
         run_train,
         """lmfast train lstm --store train.bin --budget 40s --out runs/lstm
         lmfast train gpt2 --store train.bin --valid valid.bin --budget '2000 steps' --set n_layer=4 --out runs/gpt
-        lmfast train lstm-200 --store train.bin --mode stateful --optimizer sgd --lr 20 --clip-norm 0.25 --out runs/lstm""",
+        lmfast train lstm-200 --store train.bin --mode stateful --optimizer sgd --lr 20 --out runs/lstm""",
     )
     train.add_argument("model", metavar="MODEL", help="a family or a preset, such as lstm, gru, gpt2, gpt2-124m")
-    train.add_argument("--store", required=True, metavar="STORE", help="token store to train on (lmfast tokenizer encode)")
+    train.add_argument(
+        "--store", required=True, metavar="STORE", help="token store to train on (lmfast tokenizer encode)"
+    )
     train.add_argument("--valid", metavar="STORE", help="token store to measure the loss on")
     train.add_argument("--out", required=True, metavar="FOLDER", help="where the model and its checkpoints go")
     train.add_argument("--vocab-size", type=int, metavar="N", help="(default: the tokenizer's, else the store's)")
-    train.add_argument("--budget", default="1000 steps", help="a number and steps, s, epochs or tokens (default: 1000 steps)")
+    train.add_argument(
+        "--budget", default="1000 steps", help="a number and steps, s, epochs or tokens (default: 1000 steps)"
+    )
     train.add_argument("--batch-size", type=int, default=16, metavar="N", help="rows of a batch (default: 16)")
     train.add_argument("--seq-len", type=int, default=128, metavar="N", help="tokens of a row (default: 128)")
     train.add_argument("--mode", default="shuffle", help="order of the rows: shuffle, sequential or stateful")
@@ -39,7 +43,9 @@ def add_commands(commands: Commands) -> None:
     train.add_argument("--accumulation", type=int, default=1, metavar="N", help="batches a step (default: 1)")
     train.add_argument("--checkpoint-every", type=int, metavar="N", help="steps between checkpoints")
     train.add_argument("--no-resume", action="store_true", help="start anew where a checkpoint lies")
-    train.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a size of the model, as n_layer=4")
+    train.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="a size of the model, as n_layer=4"
+    )
     train.add_argument("--seed", type=int, default=0, metavar="N", help="(default: 0)")
     train.add_argument("--device", metavar="DEVICE", help="cpu or cuda (default: the GPU where there is one)")
     add_tokenizer(train)
@@ -63,7 +69,7 @@ def add_commands(commands: Commands) -> None:
 
 def run_train(arguments: argparse.Namespace) -> None:
     """`lmfast train`."""
-    from lmfast import BatchLoader, Trainer, TokenStore, models, save
+    from lmfast import BatchLoader, TokenStore, Trainer, models, save
     from lmfast.training.config import parse_budget
 
     parse_budget(arguments.budget)
