@@ -17,7 +17,7 @@ def add_commands(commands: Commands) -> None:
         "Run the main job on real text: raw text to a table of language models.",
         run,
         """lmfast demo
-        lmfast demo --text corpus.txt more.jsonl.zst --budget 2m
+        lmfast demo --text corpus.txt more.jsonl.zst --budget 120s
         lmfast demo --budget 10s --out runs/short""",
     )
     demo.add_argument(
