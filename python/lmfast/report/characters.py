@@ -10,13 +10,13 @@ KEPT_FORMATS = {"\N{ZERO WIDTH JOINER}", "\N{ZERO WIDTH NON-JOINER}"}  # parts o
 
 
 def visible(text: str, keep: str = "") -> str:
-    """Text in which every character can be seen: controls, marks of direction and the like are spelled as U+....
+    r"""Text in which every character can be seen: controls, marks of direction and the like are spelled as U+....
 
     Args:
         text: Any text.
         keep: Characters that stay as they are.
 
-    >>> visible("a\\x00b\\u202e")
+    >>> visible("a\x00b\u202e")
     'a<U+0000>b<U+202E>'
     """
     return "".join(

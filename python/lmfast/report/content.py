@@ -6,10 +6,12 @@ losses that are not finite are kept as they are: the page says so.
 
 from __future__ import annotations
 
-import datetime
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, TypedDict
+from typing import Literal, NamedTuple, TypedDict, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    import datetime
 
 __all__ = ["Curve", "Machine", "Passage", "Point", "Report", "Row", "Sample", "Stage", "TextFacts", "TokenizerFacts"]
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 
 from lmfast.report import units
-from lmfast.report.content import Curve, Row
 from lmfast.report.ranking import finite_rows, order, same_tokens
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lmfast.report.content import Curve, Row
+    from collections.abc import Sequence
 
 __all__ = ["findings"]
 
@@ -95,9 +98,7 @@ def _kinds(ranked: list[Row]) -> str:
         sentence = f"The best n-gram model, {ngram['model']}, is as good as the best neural model, {neural['model']}"
     else:
         kind, worse, better = (
-            ("n-gram", ngram, neural)
-            if neural["bits_per_byte"] < ngram["bits_per_byte"]
-            else ("neural", neural, ngram)
+            ("n-gram", ngram, neural) if neural["bits_per_byte"] < ngram["bits_per_byte"] else ("neural", neural, ngram)
         )
         compared = f", {more} {better['model']}" if (more := _more(worse, better)) else ""
         sentence = f"The best {kind} model, {worse['model']}, needs {_bits(worse)}{compared}"
@@ -151,7 +152,8 @@ def _orders(ranked: list[Row]) -> str:
     first, last = known[0][1], known[-1][1]
     best = min((row for _, row in known), key=lambda row: row["bits_per_byte"])
     if _equal(best, first):
-        return f"Longer contexts bring the n-gram models nothing: {first['model']} needs {_bits(first)}, {last['model']} {_bits(last)}."
+        ends = f"{first['model']} needs {_bits(first)}, {last['model']} {_bits(last)}"
+        return f"Longer contexts bring the n-gram models nothing: {ends}."
     fall = f"From {first['model']} to {best['model']} the n-gram models go from {_bits(first)} to {_bits(best)}"
     if best is last:
         return f"{fall}."
@@ -166,8 +168,8 @@ def _undefined(rows: Sequence[Row]) -> str:
         return ""
     if len(lost) == len(rows):
         return "No model has a finite loss, so none can be compared."
-    one = len(lost) == 1
-    return f"{names(lost)} {'has' if one else 'have'} no finite loss and {'is' if one else 'are'} left out of every comparison."
+    has, is_ = ("has", "is") if len(lost) == 1 else ("have", "are")
+    return f"{names(lost)} {has} no finite loss and {is_} left out of every comparison."
 
 
 def _still_learning(ranked: list[Row], curves: Sequence[Curve]) -> str:
@@ -175,8 +177,11 @@ def _still_learning(ranked: list[Row], curves: Sequence[Curve]) -> str:
     learning = [row for row in ranked if any(curve.model == row["model"] and _falling(curve) for curve in curves)]
     if not learning:
         return ""
-    loss = "validation loss was" if len(learning) == 1 else "validation losses were"
-    return f"When training ended, the {loss} still falling for {names(learning)}: more training may lower {'it' if len(learning) == 1 else 'them'} further."
+    losses, them = ("loss was", "it") if len(learning) == 1 else ("losses were", "them")
+    return (
+        f"When training ended, the validation {losses} still falling for {names(learning)}: "
+        f"more training may lower {them} further."
+    )
 
 
 def _falling(curve: Curve) -> bool:
@@ -192,4 +197,6 @@ def _falling(curve: Curve) -> bool:
 def _tokens(rows: Sequence[Row]) -> str:
     if same_tokens(rows):
         return ""
-    return "The models cut the text into different tokens, so only bits per byte can be compared, not perplexity or loss."
+    return (
+        "The models cut the text into different tokens, so only bits per byte can be compared, not perplexity or loss."
+    )

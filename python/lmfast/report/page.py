@@ -9,33 +9,39 @@ from __future__ import annotations
 import base64
 import hashlib
 import importlib.resources
-import os
 import shlex
 import tempfile
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 from lmfast.errors import require
 from lmfast.report import units
 from lmfast.report.characters import visible
-from lmfast.report.content import Curve, Report, Row, Sample
 from lmfast.report.findings import findings
 from lmfast.report.passage import BOUNDS, panels
-from lmfast.report.pictures import NARROW, WIDE, Picture, cost_picture, curves_picture, inline
+from lmfast.report.pictures import NARROW, WIDE, cost_picture, curves_picture, inline, png, svg
 from lmfast.report.ranking import COLUMNS, best_figures, by_kind, figure, finite_rows, same_tokens
+
+if TYPE_CHECKING:
+    from lmfast.report.content import Curve, Report, Row, Sample
+    from collections.abc import Iterator, Sequence
+    import os
 
 __all__ = ["render", "write_report"]
 
 
+PICTURES = ("curves", "cost")
+
+
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """A picture of the page, in both widths."""
+    """A picture of the page: SVG for a wide and for a narrow page, and PNG."""
 
     name: str
-    wide: Picture
-    narrow: Picture
+    wide: str
+    narrow: str
+    png: bytes
 
 
 def write_report(folder: str | os.PathLike[str], report: Report) -> Path:
@@ -44,7 +50,7 @@ def write_report(folder: str | os.PathLike[str], report: Report) -> Path:
     All is made before the first file is replaced, the page last; a failure leaves the folder as it was.
 
     Args:
-        folder: Made if missing. Files of these names in it are replaced.
+        folder: Made if missing. An earlier report in it is replaced; other files stay.
         report: What to show.
 
     Returns:
@@ -57,8 +63,8 @@ def write_report(folder: str | os.PathLike[str], report: Report) -> Path:
     drawings = _draw(report)
     files = {"report.html": render(report, drawings).encode("utf-8", "replace")}
     for drawing in drawings:
-        files[f"{drawing.name}.svg"] = drawing.wide.svg.encode()
-        files[f"{drawing.name}.png"] = drawing.wide.png
+        files[f"{drawing.name}.svg"] = drawing.wide.encode()
+        files[f"{drawing.name}.png"] = drawing.png
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".report-", dir=folder) as made:
@@ -66,6 +72,8 @@ def write_report(folder: str | os.PathLike[str], report: Report) -> Path:
             Path(made, name).write_bytes(content)
         for name in reversed(files):
             Path(made, name).replace(folder / name)
+    for name in {f"{picture}.{kind}" for picture in PICTURES for kind in ("svg", "png")} - set(files):
+        (folder / name).unlink(missing_ok=True)  # an earlier report's
     return folder / "report.html"
 
 
@@ -89,11 +97,15 @@ def render(report: Report, drawings: Sequence[Drawing]) -> str:
 
 
 def _draw(report: Report) -> list[Drawing]:
-    pairs = {
-        "curves": [curves_picture(report.rows, report.curves, shape) for shape in (WIDE, NARROW)],
-        "cost": [cost_picture(report.rows, shape) for shape in (WIDE, NARROW)],
-    }
-    return [Drawing(name, wide, narrow) for name, (wide, narrow) in pairs.items() if wide and narrow]
+    pairs = (
+        [curves_picture(report.rows, report.curves, shape) for shape in (WIDE, NARROW)],
+        [cost_picture(report.rows, shape) for shape in (WIDE, NARROW)],
+    )
+    return [
+        Drawing(name, svg(wide, name), svg(narrow, name), png(wide))
+        for name, (wide, narrow) in zip(PICTURES, pairs, strict=True)
+        if wide and narrow
+    ]
 
 
 def _variables(report: Report, drawings: Sequence[Drawing]) -> dict[str, Any]:
@@ -113,10 +125,11 @@ def _variables(report: Report, drawings: Sequence[Drawing]) -> dict[str, Any]:
         "best": best_figures(rows),
         "bar": lambda row: _bar(row, longest),
         "same_tokens": same_tokens(rows),
-        "drawings": {
+        "drawings": dict.fromkeys(PICTURES)
+        | {
             drawing.name: {
-                "wide": inline(drawing.wide.svg, f"{drawing.name}-wide"),
-                "narrow": inline(drawing.narrow.svg, f"{drawing.name}-narrow"),
+                "wide": inline(drawing.wide, f"{drawing.name}-wide"),
+                "narrow": inline(drawing.narrow, f"{drawing.name}-narrow"),
             }
             for drawing in drawings
         },
@@ -144,10 +157,9 @@ def _has_point(curve: Curve) -> bool:
 
 def _scale() -> Iterator[tuple[int, str, str]]:
     """The steps of the passage's scale: (level, bits, the least probability of that step)."""
-    yield 0, f"under {BOUNDS[0]:g}", f"over 1/{2 ** BOUNDS[0]:g}"
-    for number, (low, high) in enumerate(zip(BOUNDS, BOUNDS[1:], strict=False), start=1):
-        yield number, f"{low:g}\N{EN DASH}{high:g}", f"to 1/{2**high:g}"
-    yield len(BOUNDS), f"{BOUNDS[-1]:g} or more", "rarer"
+    for number, (low, high) in enumerate(zip((0.0, *BOUNDS), BOUNDS, strict=False)):
+        yield number, f"{low:g}\N{EN DASH}{high:g}", f"1/{2**high:g}"
+    yield len(BOUNDS), f"{BOUNDS[-1]:g}+", "rarer"
 
 
 def _by_prompt(samples: Sequence[Sample]) -> list[tuple[str, list[tuple[str, list[Sample]]]]]:

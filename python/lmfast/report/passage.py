@@ -9,13 +9,16 @@ from __future__ import annotations
 import bisect
 import codecs
 import math
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 
 from lmfast.report import units
 from lmfast.report.characters import visible
-from lmfast.report.content import Passage
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lmfast.report.content import Passage
+    from collections.abc import Iterator, Sequence
 
 __all__ = ["BOUNDS", "Panel", "Piece", "level", "panels", "pieces"]
 

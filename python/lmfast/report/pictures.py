@@ -12,22 +12,23 @@ import math
 import re
 import statistics
 import warnings
-from collections.abc import Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from lmfast.errors import require
 from lmfast.report import units
 from lmfast.report.characters import shortened
-from lmfast.report.content import Curve, Point, Row
 from lmfast.report.layout import Box, place, spread
 from lmfast.report.ranking import finite_rows, order, same_tokens
 
 if TYPE_CHECKING:
+    from lmfast.report.content import Curve, Point, Row
+    from collections.abc import Iterator, Sequence
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["NARROW", "WIDE", "Picture", "Shape", "cost_picture", "curves_picture", "inline"]
+__all__ = ["NARROW", "WIDE", "Shape", "cost_picture", "curves_picture", "inline", "png", "svg"]
 
 PAPER, INK, MUTED, RULE = "#fffefb", "#1d1c1a", "#605b53", "#d8d3c8"
 SERIES = ("#1f5fa9", "#b3421f", "#2c7a4b", "#7b479f", "#8a6500", "#a93a74")
@@ -52,14 +53,6 @@ NARROW = Shape(width=290, height=330, font=8.5, name_letters=11)
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """A finished picture."""
-
-    svg: str
-    png: bytes
-
-
-@dataclass(frozen=True, slots=True)
 class Label:
     """The label of a line, and where the line ends."""
 
@@ -70,7 +63,7 @@ class Label:
     weight: str
 
 
-def curves_picture(rows: Sequence[Row], curves: Sequence[Curve], shape: Shape = WIDE) -> Picture | None:
+def curves_picture(rows: Sequence[Row], curves: Sequence[Curve], shape: Shape = WIDE) -> Figure | None:
     """Validation and training losses against seconds of training, n-gram models as lines across.
 
     Args:
@@ -113,10 +106,10 @@ def curves_picture(rows: Sequence[Row], curves: Sequence[Curve], shape: Shape = 
     _end_labels(axes, labels, shape, end)
     axes.set_xlabel("seconds of training", color=MUTED, fontsize=shape.font)
     _loss_ticks(axes, ratio, shape)
-    return _finish(figure, "curves")
+    return figure
 
 
-def cost_picture(rows: Sequence[Row], shape: Shape = WIDE) -> Picture | None:
+def cost_picture(rows: Sequence[Row], shape: Shape = WIDE) -> Figure | None:
     """Bits per byte against seconds of training and against bytes on disk, side by side, both on log scales.
 
     Args:
@@ -126,10 +119,21 @@ def cost_picture(rows: Sequence[Row], shape: Shape = WIDE) -> Picture | None:
     Returns:
         The picture, or None where no panel has two models.
     """
+    require("matplotlib", extra="torch", purpose="a picture")
+    from matplotlib.ticker import FuncFormatter
+
     ranked = finite_rows(rows)
     wanted = (
-        ("seconds of training", [(row, row["train_seconds"]) for row in ranked], lambda value: f"{value:,g}{units.GAP}s"),
-        ("size on disk", [(row, row["bytes_on_disk"]) for row in ranked], lambda value: re.sub(r"\.0+(?!\d)", "", units.bytes_(value))),
+        (
+            "seconds of training",
+            [(row, row["train_seconds"]) for row in ranked],
+            lambda value, _: f"{value:,g}{units.GAP}s",
+        ),
+        (
+            "size on disk",
+            [(row, row["bytes_on_disk"]) for row in ranked],
+            lambda value, _: re.sub(r"\.0+(?!\d)", "", units.bytes_(value)),
+        ),
     )
     shown = [
         (title, [(row, float(x)) for row, x in pairs if x is not None and units.finite(x) and x > 0], unit)
@@ -147,15 +151,43 @@ def cost_picture(rows: Sequence[Row], shape: Shape = WIDE) -> Picture | None:
         column, line = (0, number) if stacked else (number, 0)
         axes = _cell(figure, column, line, panels, len(shown) if stacked else 1)
         axes.set_ylim(min(values) - margin, max(values) + margin)
-        _log_range(axes, [x for _, x in pairs], max(len(shortened(row["model"], 18)) for row, _ in pairs) * LETTER * shape.font)
-        axes.xaxis.set_major_formatter(lambda value, _position, unit=unit: unit(value))
+        _log_range(
+            axes, [x for _, x in pairs], max(len(shortened(row["model"], 18)) for row, _ in pairs) * LETTER * shape.font
+        )
+        axes.xaxis.set_major_formatter(FuncFormatter(unit))
         axes.set_xlabel(title, color=MUTED, fontsize=shape.font)
         if column == 0:
             _heading(axes, "bits per byte", -27, shape)
         else:
             axes.tick_params(axis="y", labelleft=False)
         _cost_points(axes, pairs, shape)
-    return _finish(figure, "cost")
+    return figure
+
+
+def svg(figure: Figure, name: str) -> str:
+    """A figure as SVG, the same for the same figure and name."""
+    import matplotlib as mpl
+
+    file = io.StringIO()
+    with _quiet(), mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
+        figure.savefig(file, format="svg", facecolor=PAPER, metadata={"Date": None, "Creator": None})
+    return file.getvalue()
+
+
+def png(figure: Figure) -> bytes:
+    """A figure as PNG, the same for the same figure."""
+    file = io.BytesIO()
+    with _quiet():
+        figure.savefig(file, format="png", facecolor=PAPER, dpi=DOTS_PER_INCH, metadata={"Software": None})
+    return file.getvalue()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """A name may have characters that matplotlib's font lacks; a browser's fonts have them."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
+        yield
 
 
 def inline(svg: str, prefix: str) -> str:
@@ -198,18 +230,21 @@ def _label(model: str, loss: float, shape: Shape) -> str:
     return f"{shortened(model, shape.name_letters)}  {units.decimal(loss, 2)}"
 
 
-def _loss_range(lines: Sequence[float], drawn: Sequence[tuple[Sequence[Point], Sequence[Point]]]) -> tuple[float, float]:
+def _loss_range(
+    lines: Sequence[float], drawn: Sequence[tuple[Sequence[Point], Sequence[Point]]]
+) -> tuple[float, float]:
     """The losses to show: all where the models end, but no n-gram model so bad that the others could not be told apart.
 
     The range is at most four times as wide as from the best end to the median one, and holds every end of a curve.
     """
     ends = [(valid or train)[-1].loss for train, valid in drawn]
-    points = [point.loss for train, valid in drawn for point in (*(valid or train), *train[-1:])]
+    points = [point.loss for train, valid in drawn for point in (*valid, *train)]
+    high = max([*lines, *(point.loss for train, valid in drawn for point in (valid or train))])
     low = min([*lines, *points])
-    high = max([*lines, *points])
     usual = statistics.median([*lines, *ends])
-    if usual > low:
-        high = max(min(high, low + 4 * (usual - low)), *ends)
+    best = min([*lines, *ends])
+    if usual > best:
+        high = max(min(high, best + 4 * (usual - best)), *ends)
     margin = 0.04 * (high - low) or 0.5
     return low - margin, high + margin
 
@@ -321,7 +356,7 @@ def _cost_points(axes: Axes, pairs: Sequence[tuple[Row, float]], shape: Shape) -
         )
         text = shortened(row["model"], 18)
         texts.append((text, SERIES[0] if neural else MUTED))
-        sizes.append((len(text) * LETTER * shape.font, shape.font * 1.15))
+        sizes.append((len(text) * LETTER * shape.font + 3, shape.font * 1.15))
     for box, (text, colour) in zip(place(points, sizes, Box(0, 0, wide, tall), 6.0), texts, strict=True):
         x = left * math.exp((box.left + box.right) / 2 / wide * math.log(right / left))
         y = low + (box.bottom + box.top) / 2 / tall * (high - low)
@@ -388,15 +423,3 @@ def _plain(axes: Axes, font: float) -> Axes:
     axes.tick_params(axis="y", length=0, pad=5)
     axes.set_axisbelow(True)
     return axes
-
-
-def _finish(figure: Figure, name: str) -> Picture:
-    import matplotlib as mpl
-
-    settings = {"svg.fonttype": "none", "svg.hashsalt": name, "axes.unicode_minus": False}
-    svg, png = io.StringIO(), io.BytesIO()
-    with warnings.catch_warnings(), mpl.rc_context(settings):
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
-        figure.savefig(svg, format="svg", facecolor=PAPER, metadata={"Date": None, "Creator": None})
-        figure.savefig(png, format="png", facecolor=PAPER, dpi=DOTS_PER_INCH, metadata={"Software": None})
-    return Picture(svg.getvalue(), png.getvalue())

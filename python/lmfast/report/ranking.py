@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import cast, TYPE_CHECKING
 
 from lmfast.report import units
-from lmfast.report.content import Row
+
+if TYPE_CHECKING:
+    from lmfast.report.content import Row
+    from collections.abc import Callable, Mapping, Sequence
 
 __all__ = ["COLUMNS", "KINDS", "Column", "best_figures", "by_kind", "figure", "finite_rows", "order", "same_tokens"]
 
@@ -32,7 +34,7 @@ class Column:
 COLUMNS = (
     Column("bits_per_byte", "Bits per byte", "", lambda value: units.decimal(value, 3), min),
     Column("perplexity", "Perplexity", "per token", lambda value: units.decimal(value, 2), min, per_token=True),
-    Column("loss", "Loss", "nats per token", lambda value: units.decimal(value, 3), min, per_token=True),
+    Column("loss", "Loss", "nats/token", lambda value: units.decimal(value, 3), min, per_token=True),
     Column("size", "Size", "parameters or n-grams", units.count, None),
     Column("bytes_on_disk", "On disk", "", units.bytes_, min),
     Column("train_seconds", "Training", "", units.duration, min),

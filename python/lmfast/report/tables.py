@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Sequence
-from typing import TextIO
+from typing import TextIO, TYPE_CHECKING
 
-from lmfast.report.content import Row
 from lmfast.report.characters import visible
 from lmfast.report.ranking import COLUMNS, best_figures, by_kind, figure
+
+if TYPE_CHECKING:
+    from lmfast.report.content import Row
+    from collections.abc import Sequence
 
 __all__ = ["print_table", "table_markdown"]
 
@@ -30,8 +32,8 @@ def print_table(rows: Sequence[Row], *, file: TextIO | None = None) -> None:
 
     stream = sys.stdout if file is None else file
     console = Console(file=stream, highlight=False, width=None if stream.isatty() else WIDE)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
-    table.add_column("Model", overflow="fold", min_width=8)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("Model", overflow="fold", min_width=6)
     for column in COLUMNS:
         table.add_column(Text("\n".join([*column.title.split(), *column.unit.split()])), justify="right", no_wrap=True)
     best = best_figures(rows)
