@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable
 
 import pytest
+
 from lmfast.report import (
     Curve,
     Machine,
@@ -56,20 +57,20 @@ def _make_curve() -> Callable[..., Curve]:
     return make_curve
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def rows() -> list[Row]:
     losses = {"1-gram": 6.3, "2-gram": 4.0, "3-gram": 3.3, "LSTM": 3.1, "GPT": 2.9}
     return [make_row(model, loss) for model, loss in losses.items()]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def passage() -> Passage:
     tokens = (b"def", b" f", b"(x", b"):\n", b"    ", b"return", b" x", b"\xe2\x82", b"\xac", b"\n")
     bits = (math.nan, 1.5, 3.0, 0.2, 0.1, 5.0, 9.0, 7.0, 0.5, 13.0)
     return Passage(tokens, {"3-gram": bits, "GPT": tuple(b / 2 for b in bits)}, origin="f.py")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def report(rows: list[Row], passage: Passage) -> Report:
     return Report(
         rows=rows,

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from lmfast.report import Curve, Row, findings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 
 def test_no_rows() -> None:

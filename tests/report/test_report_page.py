@@ -8,13 +8,16 @@ import hashlib
 import math
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from lmfast.report import Curve, Passage, Point, Report, Row, Sample, Stage, TextFacts, TokenizerFacts, write_report
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 pytest.importorskip("matplotlib")
 pytest.importorskip("jinja2")
@@ -63,8 +66,18 @@ def page_of(folder: Path, report: Report) -> Page:
     return Page(write_report(folder, report).read_text(encoding="utf-8"))
 
 
-def test_everything_is_there(tmp_path: Path, report: Report) -> None:
-    page = page_of(tmp_path, report)
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory, report: Report) -> Path:
+    return write_report(tmp_path_factory.mktemp("written"), report)
+
+
+@pytest.fixture(scope="module")
+def text(written: Path) -> str:
+    return written.read_text(encoding="utf-8")
+
+
+def test_everything_is_there(text: str, report: Report) -> None:
+    page = Page(text)
     names = [cells[0] for cells in page.tables[0][1:] if len(cells) > 1]
     assert names == [row["model"] for row in report.rows]
     assert [len(cells) for cells in page.tables[0]] == [8, 1, 8, 8, 8, 1, 8, 8]
@@ -83,8 +96,8 @@ def test_everything_is_there(tmp_path: Path, report: Report) -> None:
     assert all(attrs.get("scope") for tag, attrs in page.tags if tag == "th")
 
 
-def test_ids_are_unique_and_references_lead_somewhere(tmp_path: Path, report: Report) -> None:
-    page = page_of(tmp_path, report)
+def test_ids_are_unique_and_references_lead_somewhere(text: str) -> None:
+    page = Page(text)
     ids = [attrs["id"] for _, attrs in page.tags if "id" in attrs]
     assert len(ids) == len(set(ids))
     for _, attrs in page.tags:
@@ -96,16 +109,14 @@ def test_ids_are_unique_and_references_lead_somewhere(tmp_path: Path, report: Re
             assert (attrs["xlink:href"] or "").removeprefix("#") in ids
 
 
-def test_loads_nothing(tmp_path: Path, report: Report) -> None:
-    text = write_report(tmp_path, report).read_text(encoding="utf-8")
+def test_loads_nothing(text: str) -> None:
     page = Page(text)
     assert not [tag for tag, _ in page.tags if tag in ("link", "img", "iframe", "object")]
     assert not [attrs for _, attrs in page.tags if "src" in attrs]
     assert not re.search(r"@import|url\((?!#)", text)
 
 
-def test_the_one_script_is_the_one_allowed(tmp_path: Path, report: Report) -> None:
-    text = write_report(tmp_path, report).read_text(encoding="utf-8")
+def test_the_one_script_is_the_one_allowed(text: str) -> None:
     (script,) = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     assert f"script-src 'sha256-{digest}'" in text
@@ -139,30 +150,29 @@ def test_hostile_text_is_inert(tmp_path: Path, report: Report, make_row: Callabl
         assert not [element for element in root.iter() if element.tag.endswith(("script", "img"))]
 
 
-def test_pictures_are_valid(tmp_path: Path, report: Report) -> None:
-    write_report(tmp_path, report)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
+def test_pictures_are_valid(written: Path, report: Report) -> None:
+    folder = written.parent
+    assert sorted(path.name for path in folder.iterdir()) == [
         "cost.png", "cost.svg", "curves.png", "curves.svg", "report.html",
     ]  # fmt: skip
     for name in ("curves", "cost"):
-        png = (tmp_path / f"{name}.png").read_bytes()
+        png = (folder / f"{name}.png").read_bytes()
         assert png.startswith(b"\x89PNG\r\n\x1a\n")
         assert int.from_bytes(png[16:20], "big") > 1000
-        svg = ET.parse(tmp_path / f"{name}.svg").getroot()
+        svg = ET.parse(folder / f"{name}.svg").getroot()
         assert svg.tag == "{http://www.w3.org/2000/svg}svg"
         shown = "".join(svg.itertext())
         assert all(row["model"] in shown for row in report.rows)
 
 
-def test_same_report_same_bytes(tmp_path: Path, report: Report) -> None:
-    for folder in ("a", "b"):
-        write_report(tmp_path / folder, report)
-    for path in (tmp_path / "a").iterdir():
-        assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
+def test_same_report_same_bytes(tmp_path: Path, written: Path, report: Report) -> None:
+    write_report(tmp_path, report)
+    for path in written.parent.iterdir():
+        assert path.read_bytes() == (tmp_path / path.name).read_bytes()
 
 
 def test_failure_changes_nothing(tmp_path: Path, rows: list[Row], monkeypatch: pytest.MonkeyPatch) -> None:
-    report = Report(rows=rows)
+    report = Report(rows=rows[:1])
     write_report(tmp_path, report)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
 
@@ -175,11 +185,11 @@ def test_failure_changes_nothing(tmp_path: Path, rows: list[Row], monkeypatch: p
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
-def test_pictures_of_an_earlier_report_do_not_stay(tmp_path: Path, report: Report) -> None:
-    write_report(tmp_path, report)
-    (tmp_path / "metrics.json").write_text("{}")
-    write_report(tmp_path, Report(rows=report.rows))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["cost.png", "cost.svg", "metrics.json", "report.html"]
+def test_pictures_of_an_earlier_report_do_not_stay(tmp_path: Path, rows: list[Row]) -> None:
+    for name in ("curves.svg", "curves.png", "cost.svg", "metrics.json"):
+        (tmp_path / name).write_text("")
+    write_report(tmp_path, Report(rows=rows[:1]))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["metrics.json", "report.html"]
 
 
 @pytest.mark.parametrize(

@@ -5,15 +5,19 @@ from __future__ import annotations
 import io
 import itertools
 import math
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from lmfast.report import Passage, Row, print_table, table_markdown
 from lmfast.report.layout import Box, place, spread
 from lmfast.report.passage import level, panels, pieces
 from lmfast.report.units import bytes_, count, duration
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def test_terminal_table_fits_eighty_columns(rows: list[Row], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,11 +7,11 @@ losses that are not finite are kept as they are: the page says so.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, TypedDict, TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
     import datetime
+    from collections.abc import Mapping, Sequence
 
 __all__ = ["Curve", "Machine", "Passage", "Point", "Report", "Row", "Sample", "Stage", "TextFacts", "TokenizerFacts"]
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
 
 from lmfast.report import units
 from lmfast.report.ranking import finite_rows, order, same_tokens
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lmfast.report.content import Curve, Row
     from collections.abc import Sequence
+
+    from lmfast.report.content import Curve, Row
 
 __all__ = ["findings"]
 

@@ -13,7 +13,7 @@ import shlex
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lmfast.errors import require
 from lmfast.report import units
@@ -24,9 +24,10 @@ from lmfast.report.pictures import NARROW, WIDE, cost_picture, curves_picture, i
 from lmfast.report.ranking import COLUMNS, best_figures, by_kind, figure, finite_rows, same_tokens
 
 if TYPE_CHECKING:
-    from lmfast.report.content import Curve, Report, Row, Sample
-    from collections.abc import Iterator, Sequence
     import os
+    from collections.abc import Iterator, Sequence
+
+    from lmfast.report.content import Curve, Report, Row, Sample
 
 __all__ = ["render", "write_report"]
 

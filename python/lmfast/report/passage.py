@@ -11,14 +11,15 @@ import codecs
 import math
 from dataclasses import dataclass
 from html import escape
+from typing import TYPE_CHECKING
 
 from lmfast.report import units
 from lmfast.report.characters import visible
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lmfast.report.content import Passage
     from collections.abc import Iterator, Sequence
+
+    from lmfast.report.content import Passage
 
 __all__ = ["BOUNDS", "Panel", "Piece", "level", "panels", "pieces"]
 
@@ -52,11 +53,11 @@ class Panel:
 
 
 def pieces(tokens: Sequence[bytes]) -> list[Piece]:
-    """Cut the bytes of tokens into the smallest runs of tokens that are whole characters.
+    r"""Cut the bytes of tokens into the smallest runs of tokens that are whole characters.
 
     Bytes that are no UTF-8 become U+FFFD.
 
-    >>> [(piece.text, piece.stop - piece.start) for piece in pieces([b"a ", b"\\xe2\\x82", b"\\xac", b"!"])]
+    >>> [(piece.text, piece.stop - piece.start) for piece in pieces([b"a ", b"\xe2\x82", b"\xac", b"!"])]
     [('a ', 1), ('\u20ac', 2), ('!', 1)]
     """
     decoder = codecs.getincrementaldecoder("utf-8")("replace")

@@ -23,10 +23,12 @@ from lmfast.report.layout import Box, place, spread
 from lmfast.report.ranking import finite_rows, order, same_tokens
 
 if TYPE_CHECKING:
-    from lmfast.report.content import Curve, Point, Row
     from collections.abc import Iterator, Sequence
+
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from lmfast.report.content import Curve, Point, Row
 
 __all__ = ["NARROW", "WIDE", "Shape", "cost_picture", "curves_picture", "inline", "png", "svg"]
 

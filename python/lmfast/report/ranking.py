@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import cast, TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from lmfast.report import units
 
 if TYPE_CHECKING:
-    from lmfast.report.content import Row
     from collections.abc import Callable, Mapping, Sequence
+
+    from lmfast.report.content import Row
 
 __all__ = ["COLUMNS", "KINDS", "Column", "best_figures", "by_kind", "figure", "finite_rows", "order", "same_tokens"]
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 import sys
-from typing import TextIO, TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from lmfast.report.characters import visible
 from lmfast.report.ranking import COLUMNS, best_figures, by_kind, figure
 
 if TYPE_CHECKING:
-    from lmfast.report.content import Row
     from collections.abc import Sequence
+
+    from lmfast.report.content import Row
 
 __all__ = ["print_table", "table_markdown"]
 
@@ -48,12 +49,12 @@ def print_table(rows: Sequence[Row], *, file: TextIO | None = None) -> None:
 
 
 def table_markdown(rows: Sequence[Row]) -> str:
-    """The rows as a Markdown table (GitHub's dialect), the best of each column in bold.
+    r"""The rows as a Markdown table (GitHub's dialect), the best of each column in bold.
 
     >>> row = {"model": "a|b", "kind": "ngram", "size": 10, "bytes_on_disk": 100, "train_seconds": 1.0,
     ...        "tokens_per_second": 50_000.0, "tokens": 9, "loss": 2.0, "perplexity": 7.39, "bits_per_byte": 1.5}
-    >>> print(table_markdown([row]).splitlines()[-1].replace("\\N{NO-BREAK SPACE}", " "))
-    | a\\|b | 1.500 | 7.39 | 2.000 | 10 | 100 B | 1.00 s | 50.0 k |
+    >>> print(table_markdown([row]).splitlines()[-1].replace("\N{NO-BREAK SPACE}", " "))
+    | a\|b | 1.500 | 7.39 | 2.000 | 10 | 100 B | 1.00 s | 50.0 k |
     """
     best = best_figures(rows)
     heads = ["Model", *(f"{column.title} ({column.unit})" if column.unit else column.title for column in COLUMNS)]
