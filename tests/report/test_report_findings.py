@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmfast.report import Curve, Row, findings
@@ -107,6 +107,7 @@ numbers = st.one_of(st.floats(min_value=0, max_value=30), st.sampled_from([math.
 times = st.one_of(st.none(), st.floats(min_value=0), st.just(math.nan))
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["1-gram", "2-gram", "LSTM", "x"]), numbers, times), max_size=7))
 def test_any_rows(make_row: Callable[..., Row], drawn: list[tuple[str, float, Any]]) -> None:
     rows = [make_row(name, loss, train_seconds=seconds) for name, loss, seconds in drawn]

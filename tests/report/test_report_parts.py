@@ -8,7 +8,7 @@ import math
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmfast.report import Passage, Row, print_table, table_markdown
@@ -59,6 +59,7 @@ def test_figures_round_into_the_next_unit() -> None:
     assert duration(1e-9).split("\N{NO-BREAK SPACE}") == ["<", "0.001", "s"]
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(min_size=0, max_size=4), max_size=30))
 def test_pieces_are_the_text(tokens: list[bytes]) -> None:
     cut = pieces(tokens)
@@ -66,6 +67,7 @@ def test_pieces_are_the_text(tokens: list[bytes]) -> None:
     assert [index for piece in cut for index in range(piece.start, piece.stop)] == list(range(len(tokens)))
 
 
+@settings(deadline=None)
 @given(st.text("a\n\u00e9\u20ac\U0001f642", max_size=20), st.data())
 def test_no_character_is_cut(text: str, data: st.DataObject) -> None:
     whole = text.encode("utf-8", "replace")
@@ -92,6 +94,7 @@ def test_impossible_token() -> None:
     assert level(0.0) == 0
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.floats(min_value=-50, max_value=150), max_size=14),
     st.floats(min_value=0, max_value=30),
@@ -114,3 +117,9 @@ def test_place_avoids_overlaps() -> None:
     boxes = place(points, [(20.0, 8.0)] * 4, Box(0, 0, 100, 100), 5.0)
     assert all(a.overlap(b) == 0 for a, b in itertools.combinations(boxes, 2))
     assert boxes[3].right <= 100
+
+
+def test_place_keeps_off_a_line() -> None:
+    points = [(20.0, 50.0), (80.0, 50.0)]
+    boxes = place(points, [(30.0, 8.0)] * 2, Box(0, 0, 120, 100), 5.0, line=points)
+    assert all(box.bottom > 50 or box.top < 50 or box.left > 80 for box in boxes)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 __all__ = ["Box", "place", "spread"]
 
@@ -64,9 +65,13 @@ def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list
 
 
 def place(
-    points: Sequence[tuple[float, float]], sizes: Sequence[tuple[float, float]], frame: Box, distance: float
+    points: Sequence[tuple[float, float]],
+    sizes: Sequence[tuple[float, float]],
+    frame: Box,
+    distance: float,
+    line: Sequence[tuple[float, float]] = (),
 ) -> list[Box]:
-    """Put a label beside each point where it covers the least of other labels, of points and of what is outside.
+    """Put a label beside each point where it covers the least of other labels, points, a line and what is outside.
 
     Greedy, in the order given; of equally good places the nearest is taken: right, left, above, below, the corners.
 
@@ -75,22 +80,32 @@ def place(
         sizes: (width, height) of each label.
         frame: Where labels should stay.
         distance: Between a point and its label.
+        line: The corners of a line, if there is one.
 
     Returns:
         A box for each label.
     """
-    marks = [Box(x - distance / 2, y - distance / 2, x + distance / 2, y + distance / 2) for x, y in points]
+    reach = distance / 2
+    marks = [Box(x - reach, y - reach, x + reach, y + reach) for x, y in (*points, *_along(line, distance))]
     placed: list[Box] = []
     for (x, y), (width, height) in zip(points, sizes, strict=True):
 
         def cost(box: Box, *, x: float = x, y: float = y) -> float:
             outside = (box.right - box.left) * (box.top - box.bottom) - box.overlap(frame)
-            covered = sum(box.overlap(other) for other in placed) + sum(box.overlap(mark) for mark in marks)
+            covered = 2 * sum(box.overlap(other) for other in placed) + sum(box.overlap(mark) for mark in marks)
             away = math.hypot(max(box.left - x, x - box.right, 0.0), max(box.bottom - y, y - box.top, 0.0))
             return 4 * outside + covered + away / 4
 
         placed.append(min(_candidates(x, y, width, height, distance), key=cost))
     return placed
+
+
+def _along(line: Sequence[tuple[float, float]], step: float) -> Iterator[tuple[float, float]]:
+    """Points on a line, a step apart or closer."""
+    for (x, y), (next_x, next_y) in itertools.pairwise(line):
+        steps = math.ceil(math.hypot(next_x - x, next_y - y) / step)
+        for index in range(1, steps):
+            yield x + (next_x - x) * index / steps, y + (next_y - y) * index / steps
 
 
 def _candidates(x: float, y: float, width: float, height: float, distance: float) -> list[Box]:

@@ -136,6 +136,7 @@ def _variables(report: Report, drawings: Sequence[Drawing]) -> dict[str, Any]:
         },
         "curves_alt": _curves_alt(rows, report.curves),
         "cost_alt": _cost_alt(rows),
+        "ngrams": [row for row in rows if row["kind"] == "ngram"],
         "undrawn": [curve.model for curve in report.curves if not _has_point(curve)],
         "panels": seen,
         "chosen": chosen,

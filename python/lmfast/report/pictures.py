@@ -37,6 +37,7 @@ SERIES = ("#1f5fa9", "#b3421f", "#2c7a4b", "#7b479f", "#8a6500", "#a93a74")
 PALETTE = {"paper": PAPER, "ink": INK, "muted": MUTED, "rule": RULE} | {f"c{i}": c for i, c in enumerate(SERIES)}
 MARKERS = ("o", "s", "^", "D", "v", "P")
 LETTER = 0.6  # mean width of a letter of the font, in its size
+COST_LETTERS = 18
 DOTS_PER_INCH = 200
 
 
@@ -129,7 +130,7 @@ def cost_picture(rows: Sequence[Row], shape: Shape = WIDE) -> Figure | None:
         (
             "seconds of training",
             [(row, row["train_seconds"]) for row in ranked],
-            lambda value, _: f"{value:,g}{units.GAP}s",
+            lambda value, _: f"{value:,.12g}{units.GAP}s",
         ),
         (
             "size on disk",
@@ -154,7 +155,9 @@ def cost_picture(rows: Sequence[Row], shape: Shape = WIDE) -> Figure | None:
         axes = _cell(figure, column, line, panels, len(shown) if stacked else 1)
         axes.set_ylim(min(values) - margin, max(values) + margin)
         _log_range(
-            axes, [x for _, x in pairs], max(len(shortened(row["model"], 18)) for row, _ in pairs) * LETTER * shape.font
+            axes,
+            [x for _, x in pairs],
+            max(len(shortened(row["model"], COST_LETTERS)) for row, _ in pairs) * LETTER * shape.font,
         )
         axes.xaxis.set_major_formatter(FuncFormatter(unit))
         axes.set_xlabel(title, color=MUTED, fontsize=shape.font)
@@ -192,26 +195,26 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-def inline(svg: str, prefix: str) -> str:
+def inline(drawing: str, prefix: str) -> str:
     """An SVG as a part of a page: without its head, in the page's colours and fonts, its ids made its own.
 
     Args:
-        svg: What this module drew.
+        drawing: What this module drew.
         prefix: Put before every id.
 
     Returns:
         The `svg` element, hidden from screen readers: the page's figure has a description.
     """
-    svg = svg[svg.index("<svg ") :]
+    drawing = drawing[drawing.index("<svg ") :]
     for name, colour in PALETTE.items():
-        svg = svg.replace(colour, f"var(--{name})")
-    svg = re.sub(r'\bid="', f'id="{prefix}-', svg)
-    svg = re.sub(r"(href=\"#|url\(#)", rf"\g<1>{prefix}-", svg)
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r"(font: (?:\w+ )*[\d.]+px) [^;\"]*", r"\1 var(--sans)", svg)
-    svg = re.sub(r'^<svg ([^>]*?)width="[^"]*"', r"<svg \1", svg)
-    svg = re.sub(r'^<svg ([^>]*?)height="[^"]*"', r"<svg \1", svg)
-    return svg.replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1)
+        drawing = drawing.replace(colour, f"var(--{name})")
+    drawing = re.sub(r'\bid="', f'id="{prefix}-', drawing)
+    drawing = re.sub(r"(href=\"#|url\(#)", rf"\g<1>{prefix}-", drawing)
+    drawing = re.sub(r"<metadata>.*?</metadata>", "", drawing, flags=re.DOTALL)
+    drawing = re.sub(r"(font: (?:\w+ )*[\d.]+px) [^;\"]*", r"\1 var(--sans)", drawing)
+    drawing = re.sub(r'^<svg ([^>]*?)width="[^"]*"', r"<svg \1", drawing)
+    drawing = re.sub(r'^<svg ([^>]*?)height="[^"]*"', r"<svg \1", drawing)
+    return drawing.replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1)
 
 
 def _drawable(points: Sequence[Point]) -> list[Point]:
@@ -291,9 +294,9 @@ def _end_labels(axes: Axes, labels: Sequence[Label], shape: Shape, end: float) -
 
 def _extent(axes: Axes) -> tuple[float, float]:
     """Width and height of axes in points."""
-    place, figure = axes.get_position(), axes.get_figure(root=True)
+    share, figure = axes.get_position(), axes.get_figure(root=True)
     assert figure is not None
-    return place.width * figure.get_figwidth() * 72, place.height * figure.get_figheight() * 72
+    return share.width * figure.get_figwidth() * 72, share.height * figure.get_figheight() * 72
 
 
 def _loss_ticks(axes: Axes, ratio: float | None, shape: Shape) -> None:
@@ -334,18 +337,23 @@ def _heading(axes: Axes, text: str, offset: float, shape: Shape, align: Literal[
 
 
 def _cost_points(axes: Axes, pairs: Sequence[tuple[Row, float]], shape: Shape) -> None:
-    path = sorted((number, row, x) for row, x in pairs if (number := order(row)) is not None)
-    if len({number for number, _, _ in path}) == len(path):
-        axes.plot([x for *_, x in path], [row["bits_per_byte"] for _, row, _ in path], color=RULE, linewidth=1.0)
+    """Marks with labels; n-gram models of different orders joined by a line in that sequence."""
     (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
     wide, tall = _extent(axes)
-    points, sizes, texts = [], [], []
+
+    def inside(row: Row, x: float) -> tuple[float, float]:
+        share = (row["bits_per_byte"] - low) / (high - low)
+        return math.log(x / left) / math.log(right / left) * wide, share * tall
+
+    path = sorted(((number, row, x) for row, x in pairs if (number := order(row)) is not None), key=lambda p: p[0])
+    if len({number for number, _, _ in path}) < len(path):
+        path = []
+    axes.plot([x for *_, x in path], [row["bits_per_byte"] for _, row, _ in path], color=RULE, linewidth=1.0)
     for row, x in pairs:
         neural = row["kind"] == "neural"
-        y = row["bits_per_byte"]
         axes.plot(
             [x],
-            [y],
+            [row["bits_per_byte"]],
             marker="o" if neural else "s",
             markersize=5 if neural else 4.5,
             markerfacecolor=SERIES[0] if neural else PAPER,
@@ -353,16 +361,25 @@ def _cost_points(axes: Axes, pairs: Sequence[tuple[Row, float]], shape: Shape) -
             linestyle="",
             zorder=3,
         )
-        points.append(
-            (math.log(x / left) / math.log(right / left) * wide, (y - low) / (high - low) * tall),
+    names = [shortened(row["model"], COST_LETTERS) for row, _ in pairs]
+    boxes = place(
+        [inside(row, x) for row, x in pairs],
+        [(len(name) * LETTER * shape.font + 3, shape.font * 1.15) for name in names],
+        Box(0, 0, wide, tall),
+        6.0,
+        [inside(row, x) for _, row, x in path],
+    )
+    for (row, _), name, box in zip(pairs, names, boxes, strict=True):
+        axes.text(
+            left * math.exp((box.left + box.right) / 2 / wide * math.log(right / left)),
+            low + (box.bottom + box.top) / 2 / tall * (high - low),
+            name,
+            color=SERIES[0] if row["kind"] == "neural" else MUTED,
+            fontsize=shape.font,
+            ha="center",
+            va="center",
+            parse_math=False,
         )
-        text = shortened(row["model"], 18)
-        texts.append((text, SERIES[0] if neural else MUTED))
-        sizes.append((len(text) * LETTER * shape.font + 3, shape.font * 1.15))
-    for box, (text, colour) in zip(place(points, sizes, Box(0, 0, wide, tall), 6.0), texts, strict=True):
-        x = left * math.exp((box.left + box.right) / 2 / wide * math.log(right / left))
-        y = low + (box.bottom + box.top) / 2 / tall * (high - low)
-        axes.text(x, y, text, color=colour, fontsize=shape.font, ha="center", va="center", parse_math=False)
 
 
 def _log_range(axes: Axes, values: Sequence[float], label: float) -> None:
