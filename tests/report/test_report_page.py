@@ -7,6 +7,7 @@ import dataclasses
 import hashlib
 import math
 import re
+import sys
 import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from lmfast.errors import MissingDependencyError
 from lmfast.report import Curve, Passage, Point, Report, Row, Sample, Stage, TextFacts, TokenizerFacts, write_report
 
 if TYPE_CHECKING:
@@ -219,3 +221,22 @@ def test_missing_figures(tmp_path: Path, make_row: Callable[..., Row]) -> None:
     page = page_of(tmp_path, Report(rows=rows))
     assert page.tables[0][2][6:] == ["\N{EN DASH}", "\N{EN DASH}"]
     assert page.tables[0][3][6] == "nan"
+
+
+def test_a_picture_in_the_page_has_its_colours_and_keeps_its_text() -> None:
+    from lmfast.report.pictures import PALETTE, inline
+
+    text = f"{PALETTE['c0']} id="
+    drawn = inline(
+        f'<?xml?>\n<svg width="9pt" height="9pt"><g id="a" style="fill: {PALETTE["ink"]}">{text}</g></svg>', "p"
+    )
+    assert ' width="' not in drawn
+    assert f'<g id="p-a" style="fill: var(--ink)">{text}</g>' in drawn
+    assert 'aria-hidden="true"' in drawn
+
+
+def test_a_missing_package_is_named(tmp_path: Path, rows: list[Row], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    with pytest.raises(MissingDependencyError, match=r"jinja2.*\[torch\]"):
+        write_report(tmp_path / "new", Report(rows=rows[:1]))
+    assert not (tmp_path / "new").exists()

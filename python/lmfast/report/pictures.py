@@ -206,15 +206,18 @@ def inline(drawing: str, prefix: str) -> str:
         The `svg` element, hidden from screen readers: the page's figure has a description.
     """
     drawing = drawing[drawing.index("<svg ") :]
-    for name, colour in PALETTE.items():
-        drawing = drawing.replace(colour, f"var(--{name})")
-    drawing = re.sub(r'\bid="', f'id="{prefix}-', drawing)
-    drawing = re.sub(r"(href=\"#|url\(#)", rf"\g<1>{prefix}-", drawing)
     drawing = re.sub(r"<metadata>.*?</metadata>", "", drawing, flags=re.DOTALL)
-    drawing = re.sub(r"(font: (?:\w+ )*[\d.]+px) [^;\"]*", r"\1 var(--sans)", drawing)
     drawing = re.sub(r'^<svg ([^>]*?)width="[^"]*"', r"<svg \1", drawing)
-    drawing = re.sub(r'^<svg ([^>]*?)height="[^"]*"', r"<svg \1", drawing)
-    return drawing.replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1)
+    drawing = re.sub(r'^<svg ([^>]*?)height="[^"]*"', r'<svg aria-hidden="true" focusable="false" \1', drawing)
+    return re.sub(r"<[^>]+>", lambda tag: _themed(tag[0], prefix), drawing)
+
+
+def _themed(tag: str, prefix: str) -> str:
+    """A tag in the page's colours and fonts; text between tags stays as it is."""
+    for name, colour in PALETTE.items():
+        tag = tag.replace(colour, f"var(--{name})")
+    tag = re.sub(r"(\bid=\"|href=\"#|url\(#)", rf"\g<1>{prefix}-", tag)
+    return re.sub(r"(font: (?:\w+ )*[\d.]+px) [^;\"]*", r"\1 var(--sans)", tag)
 
 
 def _drawable(points: Sequence[Point]) -> list[Point]:
