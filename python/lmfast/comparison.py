@@ -12,38 +12,19 @@ import platform
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lmfast.data import TokenStore
     from lmfast.evaluation import Evaluation
+    from lmfast.report import Row
     from lmfast.source import Source
     from lmfast.tokenizer import Tokenizer
 
-__all__ = ["Row", "compare", "row", "tokenizer_of", "versions"]
+__all__ = ["compare", "row", "tokenizer_of", "versions"]
 
 TOKENIZER_FILE = "tokenizer.json"
 TRAINING_FILE = "training.json"
-
-
-class Row(TypedDict):
-    """One model in the table."""
-
-    model: str
-    kind: str
-    """`ngram` or `neural`."""
-    size: int
-    """Parameters, or n-grams of all orders."""
-    bytes_on_disk: int
-    train_seconds: float | None
-    tokens_per_second: float | None
-    """While training; None where it is not known, as for a model file alone."""
-    tokens: int
-    """Predicted tokens: every token of the text but the first."""
-    loss: float
-    """Nats per token."""
-    perplexity: float
-    bits_per_byte: float
 
 
 def compare(
