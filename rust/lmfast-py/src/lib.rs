@@ -17,6 +17,9 @@ mod _core {
     #[pymodule_export]
     use crate::tokenizer::{Decoder, Tokenizer};
 
+    #[pymodule_export]
+    use crate::source::DocumentReader;
+
     /// The version of the package, from Cargo.toml.
     #[pymodule_export]
     #[allow(non_upper_case_globals, reason = "Python spells it so")]
