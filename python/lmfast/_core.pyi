@@ -1,7 +1,11 @@
 """The compiled core. Private: use the names of the package `lmfast`. Proved against the module by stubtest."""
 
-from collections.abc import Sequence
-from typing import Self, final
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Self, final
+
+import numpy as np
+from numpy.typing import NDArray
 
 # ---- errors
 
@@ -22,7 +26,7 @@ class DocumentReader:
 @final
 class Tokenizer:
     @staticmethod
-    def open(path: StrPath) -> Tokenizer: ...
+    def open(path: str | os.PathLike[str]) -> Tokenizer: ...
     @staticmethod
     def from_json(text: str) -> Tokenizer: ...
     @staticmethod
@@ -34,10 +38,10 @@ class Tokenizer:
         special_tokens: list[str],
         min_frequency: int,
         threads: int | None,
-        progress: Progress | None,
+        progress: Callable[[str, int, int], None] | None,
     ) -> Tokenizer: ...
     def with_options(self, add_special_tokens: bool, special: str) -> Tokenizer: ...
-    def save(self, path: StrPath) -> None: ...
+    def save(self, path: str | os.PathLike[str]) -> None: ...
     def to_json(self) -> str: ...
     @property
     def vocab_size(self) -> int: ...
@@ -54,7 +58,7 @@ class Tokenizer:
         add_special_tokens: bool,
         special: str,
         threads: int | None,
-        progress: Progress | None,
+        progress: Callable[[str, int, int], None] | None,
     ) -> list[list[int]]: ...
     def encode_array(
         self,
@@ -62,8 +66,8 @@ class Tokenizer:
         add_special_tokens: bool,
         special: str,
         threads: int | None,
-        progress: Progress | None,
-    ) -> tuple[NDArray[Any], NDArray[uint64]]: ...
+        progress: Callable[[str, int, int], None] | None,
+    ) -> tuple[NDArray[Any], NDArray[np.uint64]]: ...
     def decode(self, ids: Sequence[int] | NDArray[Any], skip_special_tokens: bool) -> str: ...
     def decode_bytes(self, ids: Sequence[int] | NDArray[Any], skip_special_tokens: bool) -> bytes: ...
     def decoder(self, skip_special_tokens: bool) -> Decoder: ...

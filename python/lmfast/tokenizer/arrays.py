@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import operator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 __all__ = ["TokenArray"]
 
@@ -20,6 +21,7 @@ class TokenArray:
         ids: All ids, (N,) uint16, or uint32 where the vocabulary has more than 65,536.
         offsets: Where each document begins, and N, (documents + 1,) uint64.
 
+    >>> import numpy as np
     >>> array = TokenArray(np.array([5, 6, 7], np.uint16), np.array([0, 1, 3], np.uint64))
     >>> len(array), array[1].tolist(), array[-2].tolist()
     (2, [6, 7], [5])

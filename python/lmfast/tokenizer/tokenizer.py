@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy.typing as npt
 
-from lmfast import _core
+import lmfast._core as compiled
 from lmfast.progress import bar
 from lmfast.source import Source, resolve
 from lmfast.tokenizer.arrays import TokenArray
@@ -48,21 +48,21 @@ class Tokenizer:
 
     __slots__ = ("_core",)
 
-    _core: _core.Tokenizer
+    _core: compiled.Tokenizer
 
     def __init__(self) -> None:
         message = "a Tokenizer is made by Tokenizer.train(...) or Tokenizer.from_file(...)"
         raise TypeError(message)
 
     @classmethod
-    def _of(cls, core: _core.Tokenizer) -> Tokenizer:
+    def _of(cls, core: compiled.Tokenizer) -> Tokenizer:
         tokenizer = cls.__new__(cls)
         tokenizer._core = core
         return tokenizer
 
     @classmethod
     def _from_json(cls, text: str) -> Tokenizer:
-        return cls._of(_core.Tokenizer.from_json(text))
+        return cls._of(compiled.Tokenizer.from_json(text))
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> Tokenizer:
@@ -78,7 +78,7 @@ class Tokenizer:
             FormatError: The file is damaged, or has a step that is not supported; the message names the field.
             OSError: The file cannot be read.
         """
-        return cls._of(_core.Tokenizer.open(find(path)))
+        return cls._of(compiled.Tokenizer.open(find(path)))
 
     @classmethod
     def train(
@@ -128,7 +128,7 @@ class Tokenizer:
         frequency = _MIN_FREQUENCY[kind] if min_frequency is None else _at_least("min_frequency", min_frequency, 0)
         size = _at_least("vocab_size", vocab_size, 1)
         with bar(progress) as callback:
-            core = _core.Tokenizer.train(
+            core = compiled.Tokenizer.train(
                 resolve(source), size, kind, pattern, list(special), frequency, _threads(threads), callback
             )
         if kind == "bpe" and core.vocab_size < size:
@@ -224,12 +224,20 @@ class Tokenizer:
         Raises:
             ValueError: A token to append that the vocabulary does not have.
         """
+        append_id = self._append_id(append_token)
+        core = self._core.with_options(add_special_tokens, special)
         from lmfast.data import TokenStore
 
-        core = self._core.with_options(add_special_tokens, special)
         with bar(progress) as callback:
-            _core.encode_files(
-                core, resolve(source), out, self._append_id(append_token), lines, text_field, _threads(threads), callback
+            compiled.encode_files(
+                core,
+                resolve(source),
+                out,
+                append_id,
+                lines,
+                text_field,
+                _threads(threads),
+                callback,
             )
         return TokenStore.open(out)
 
@@ -321,7 +329,7 @@ class Decoder:
 
     __slots__ = ("_core",)
 
-    def __init__(self, core: _core.Decoder) -> None:
+    def __init__(self, core: compiled.Decoder) -> None:
         self._core = core
 
     def push(self, id: int) -> str:

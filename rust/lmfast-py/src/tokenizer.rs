@@ -70,7 +70,8 @@ impl Tokenizer {
     ) -> PyResult<Self> {
         let config = Config { kind: kind_of(kind)?, vocab_size, pattern, special_tokens, min_frequency, threads };
         let (batches, total) = crate::source::open(source, line_by_line())?;
-        gate::run(py, progress, move |control| lmfast_text::train::train(batches, total, &config, control)).map(Self::new)
+        gate::run(py, progress, move |control| lmfast_text::train::train(batches, total, &config, control))
+            .map(Self::new)
     }
 
     /// The same tokenizer with other options for stores.
@@ -146,7 +147,8 @@ impl Tokenizer {
         threads: Option<usize>,
         progress: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyList>> {
-        let Encoded { ids, offsets } = self.encoded(py, &texts, options(add_special_tokens, special)?, threads, progress)?;
+        let Encoded { ids, offsets } =
+            self.encoded(py, &texts, options(add_special_tokens, special)?, threads, progress)?;
         let rows = offsets.windows(2).map(|ends| {
             let range = ends[0] as usize..ends[1] as usize;
             match &ids {
@@ -167,7 +169,8 @@ impl Tokenizer {
         threads: Option<usize>,
         progress: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyArray1<u64>>)> {
-        let Encoded { ids, offsets } = self.encoded(py, &texts, options(add_special_tokens, special)?, threads, progress)?;
+        let Encoded { ids, offsets } =
+            self.encoded(py, &texts, options(add_special_tokens, special)?, threads, progress)?;
         let ids = match ids {
             Ids::Narrow(ids) => PyArray1::from_vec(py, ids).into_any(),
             Ids::Wide(ids) => PyArray1::from_vec(py, ids).into_any(),
@@ -182,7 +185,12 @@ impl Tokenizer {
     }
 
     /// The bytes of ids.
-    fn decode_bytes<'py>(&self, py: Python<'py>, ids: &Bound<'py, PyAny>, skip_special_tokens: bool) -> PyResult<Bound<'py, PyBytes>> {
+    fn decode_bytes<'py>(
+        &self,
+        py: Python<'py>,
+        ids: &Bound<'py, PyAny>,
+        skip_special_tokens: bool,
+    ) -> PyResult<Bound<'py, PyBytes>> {
         let ids = self.ids(ids)?;
         let bytes = py.detach(|| self.inner.decode_bytes(&ids, skip_special_tokens)).map_err(to_python)?;
         Ok(PyBytes::new(py, &bytes))
@@ -239,7 +247,11 @@ impl Decoder {
     /// Takes the next id and gives the text that has become whole.
     fn push(&self, id: &Bound<'_, PyAny>) -> PyResult<String> {
         let number = id.extract::<u32>().map_err(|error| {
-            if error.is_instance_of::<PyOverflowError>(id.py()) { foreign(id, self.tokenizer.vocab_size()) } else { error }
+            if error.is_instance_of::<PyOverflowError>(id.py()) {
+                foreign(id, self.tokenizer.vocab_size())
+            } else {
+                error
+            }
         })?;
         self.decoder.lock().unwrap_or_else(PoisonError::into_inner).push(number).map_err(to_python)
     }
@@ -260,7 +272,11 @@ fn options(add_special_tokens: bool, special: &str) -> PyResult<Options> {
         "parse" => Special::Parse,
         "text" => Special::Text,
         "refuse" => Special::Refuse,
-        other => return Err(PyValueError::new_err(format!("special={other:?}: \"parse\", \"text\" or \"refuse\" is wanted"))),
+        other => {
+            return Err(PyValueError::new_err(format!(
+                "special={other:?}: \"parse\", \"text\" or \"refuse\" is wanted"
+            )));
+        }
     };
     Ok(Options { add_special_tokens, special })
 }

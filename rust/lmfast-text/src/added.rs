@@ -92,7 +92,7 @@ impl Matcher {
         Ok(Some(Self { automaton, tokens }))
     }
 
-    /// Cuts a text at the added tokens in it. A token may reach back over white space that an earlier one took.
+    /// Cuts a text at the added tokens in it.
     pub(crate) fn segments(&self, text: &str, special: Special, segments: &mut Vec<Segment>) -> Result<()> {
         let mut done = 0;
         for found in self.automaton.find_iter(text) {
@@ -119,8 +119,11 @@ impl Matcher {
             if done < start {
                 segments.push(Segment::Text(done..start));
             }
-            segments.push(Segment::Token(token.id));
-            done = end;
+            // White space that an earlier token took may be all that this one is.
+            if start < end {
+                segments.push(Segment::Token(token.id));
+            }
+            done = done.max(end);
         }
         if done < text.len() {
             segments.push(Segment::Text(done..text.len()));
@@ -160,6 +163,9 @@ mod tests {
         let token = AddedToken { lstrip: true, rstrip: true, special: false, ..AddedToken::special(7, "<m>") };
         let found = segments(&[token.clone()], "a  <m>\n <m> b", Special::Text).expect("segments");
         assert_eq!(found, [Segment::Text(0..1), Segment::Token(7), Segment::Token(7), Segment::Text(12..13)]);
+        let line = AddedToken { content: "\n".to_owned(), ..token.clone() };
+        let found = segments(&[line], "a\n \n\nb", Special::Parse).expect("segments");
+        assert_eq!(found, [Segment::Text(0..1), Segment::Token(7), Segment::Text(5..6)]);
         let word = AddedToken { single_word: true, lstrip: false, rstrip: false, content: "we".to_owned(), ..token };
         let found = segments(&[word], "we were we\u{301} we", Special::Parse).expect("segments");
         assert_eq!(found, [Segment::Token(7), Segment::Text(2..13), Segment::Token(7)]);

@@ -65,7 +65,7 @@ struct RawFile {
     post_processor: Value,
     #[serde(default)]
     decoder: Value,
-    model: RawModel,
+    model: Option<RawModel>,
 }
 
 #[derive(Deserialize)]
@@ -119,7 +119,7 @@ impl Definition {
         }
         let added_tokens = file.added_tokens.into_iter().enumerate();
         let added_tokens = added_tokens.map(|(index, token)| field(&format!("added_tokens[{index}]"), token));
-        let (vocabulary, model) = model(file.model)?;
+        let (vocabulary, model) = model(file.model.ok_or("model: it is missing")?)?;
         Ok(Self {
             added_tokens: added_tokens.collect::<Result<_, _>>()?,
             normalizer: field("normalizer", file.normalizer)?,

@@ -1,7 +1,8 @@
 //! Any pattern, matched by a backtracking engine.
 //!
-//! Patterns are read as `tokenizers` reads them, in Oniguruma's Ruby syntax: `^` and `$` match at every line, and
-//! what the two engines would read differently without saying so is refused when the pattern is compiled.
+//! Patterns are read as `tokenizers` reads them, in Oniguruma's Ruby syntax: `^` and `$` match at every line, and `\w`
+//! has the numbers of Latin-1 but not the joiners. What else the two engines would read differently without saying so
+//! is refused when the pattern is compiled.
 
 use std::ops::Range;
 
@@ -13,9 +14,15 @@ use super::{BATCH, Split};
 /// Steps back that a match may take before it is given up.
 const BACKTRACK_LIMIT: usize = 10_000_000;
 
+/// What `\w` is to Oniguruma.
+const WORD: &str = r"[\w\x{B2}\x{B3}\x{B9}\x{BC}-\x{BE}&&[^\x{200C}\x{200D}]]";
+const NOT_WORD: &str = r"[^[\w\x{B2}\x{B3}\x{B9}\x{BC}-\x{BE}&&[^\x{200C}\x{200D}]]]";
+
 /// A compiled pattern; its matches, and the text between them, are the pieces.
 #[derive(Debug)]
 pub struct Pattern {
+    /// As it was written.
+    source: String,
     regex: Regex,
 }
 
@@ -28,13 +35,13 @@ impl Pattern {
         if let Some((construct, reason)) = ambiguous(pattern) {
             return Err(Error::invalid(format!("the pattern {pattern:?} has {construct}, which {reason}")));
         }
-        let regex = RegexBuilder::new(pattern)
+        let regex = RegexBuilder::new(&words_as_oniguruma(pattern))
             .oniguruma_mode(true)
             .multi_line(true)
             .backtrack_limit(BACKTRACK_LIMIT)
             .build()
             .map_err(|error| Error::invalid(format!("the pattern {pattern:?} is not a regular expression: {error}")))?;
-        Ok(Self { regex })
+        Ok(Self { source: pattern.to_owned(), regex })
     }
 }
 
@@ -45,6 +52,25 @@ impl Pattern {
     }
 }
 
+/// Spells out `\w` and `\W`.
+fn words_as_oniguruma(pattern: &str) -> String {
+    let (mut spelled, mut letters) = (String::new(), pattern.chars());
+    while let Some(letter) = letters.next() {
+        match (letter, letters.clone().next()) {
+            ('\\', Some(escaped)) => {
+                letters.next();
+                match escaped {
+                    'w' => spelled.push_str(WORD),
+                    'W' => spelled.push_str(NOT_WORD),
+                    other => spelled.extend(['\\', other]),
+                }
+            }
+            (other, _) => spelled.push(other),
+        }
+    }
+    spelled
+}
+
 /// A construct that Oniguruma's Ruby syntax gives another meaning than the engine here, and which meaning.
 fn ambiguous(pattern: &str) -> Option<(String, &'static str)> {
     if pattern.contains("[[:") || pattern.contains("[:^") {
@@ -52,6 +78,16 @@ fn ambiguous(pattern: &str) -> Option<(String, &'static str)> {
             "a POSIX bracket".to_owned(),
             "covers ASCII here and Unicode in tokenizers: write \\p{...} instead",
         ));
+    }
+    let mut letters = pattern.chars();
+    while let Some(letter) = letters.next() {
+        let escaped = if letter == '\\' { letters.next() } else { None };
+        if matches!(escaped, Some('b' | 'B')) {
+            return Some((
+                "a word boundary".to_owned(),
+                "lies elsewhere in tokenizers: write (?<!\\w)(?=\\w) or the like instead",
+            ));
+        }
     }
     let mut rest = pattern;
     while let Some(at) = rest.find("(?") {
@@ -72,7 +108,7 @@ impl Split for Pattern {
             let found = self.regex.find_from_pos(text, search).map_err(|error| {
                 Error::invalid(format!(
                     "the pattern {:?} does not come to an end on the text from byte {search} on ({error}): it backtracks too much; use possessive quantifiers or atomic groups",
-                    self.regex.as_str()
+                    self.source
                 ))
             })?;
             let Some((start, end)) = found.map(|found| (found.start(), found.end())) else {
@@ -117,11 +153,13 @@ mod tests {
         assert_eq!(split("", "ab"), ["a", "b"]);
         assert_eq!(split("^b", "a\nb b"), ["a\n", "b", " b"]);
         assert_eq!(split("absent", "all of it"), ["all of it"]);
+        assert_eq!(split(r"[^\w\s]+|\\w", "a\u{b2}\u{200d}-b"), ["a\u{b2}", "\u{200d}-", "b"]);
+        assert_eq!(split(r"\W|\w+", "a\u{b2}\u{200d}-b"), ["a\u{b2}", "\u{200d}", "-", "b"]);
     }
 
     #[test]
     fn bad_patterns_are_errors() {
-        for pattern in ["(unclosed", "(unclosed[\\p{", "*", "(?m:a)", "(?s).", "[[:alpha:]]"] {
+        for pattern in ["(unclosed", "(unclosed[\\p{", "*", "(?m:a)", "(?s).", "[[:alpha:]]", r"\bword"] {
             assert!(
                 matches!(Pattern::new(pattern), Err(Error::Invalid(what)) if what.contains("pattern")),
                 "{pattern}"
