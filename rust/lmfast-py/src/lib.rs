@@ -14,6 +14,8 @@ mod tokenizer;
 mod _core {
     #[pymodule_export]
     use crate::error::FormatError;
+    #[pymodule_export]
+    use crate::tokenizer::{Decoder, Tokenizer};
 
     #[pymodule_export]
     use crate::source::DocumentReader;
