@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, Self, final
 
 import numpy as np
@@ -80,3 +81,71 @@ class Decoder:
 # ---- ngram
 
 # ---- data
+
+@final
+class TokenStore:
+    def __new__(cls, path: str | os.PathLike[str], dtype: str | None = None) -> Self: ...
+    @property
+    def path(self) -> Path: ...
+    @property
+    def format(self) -> str: ...
+    @property
+    def dtype(self) -> str: ...
+    @property
+    def num_tokens(self) -> int: ...
+    @property
+    def num_documents(self) -> int: ...
+    @property
+    def vocab_size(self) -> int | None: ...
+    @property
+    def text_bytes(self) -> int | None: ...
+    def tokens(self) -> NDArray[Any]: ...
+    def offsets(self) -> NDArray[np.uint64]: ...
+    def fingerprint(self) -> str: ...
+    def verify(self, vocab_size: int | None = None, progress: Callable[[str, int, int], object] | None = None) -> None: ...
+
+@final
+class TokenWriter:
+    def __new__(cls, path: str | os.PathLike[str], format: str, vocab_size: int) -> Self: ...
+    def push(self, ids: NDArray[Any], lengths: NDArray[np.uint64]) -> None: ...
+    def finish(self) -> Path: ...
+
+@final
+class BatchLoader:
+    def __new__(
+        cls,
+        store: TokenStore,
+        batch_size: int,
+        seq_len: int,
+        *,
+        mode: str,
+        seed: int,
+        rank: int,
+        world_size: int,
+        drop_last: bool,
+        layout: str,
+        dtype: str,
+        threads: int | None = None,
+    ) -> Self: ...
+    @property
+    def batches_per_epoch(self) -> int: ...
+    @property
+    def position(self) -> int: ...
+    def seek(self, position: int) -> None: ...
+    def next(
+        self, end: int, worker: int = 0, workers: int = 1
+    ) -> tuple[NDArray[Any], NDArray[Any]] | None: ...
+    def state(self) -> str: ...
+    def load_state(self, state: str) -> None: ...
+    def reset(self) -> None: ...
+
+def encode_files(
+    tokenizer: Tokenizer,
+    source: list[str] | Iterator[str],
+    out: str | os.PathLike[str],
+    append_id: int | None,
+    lines: bool,
+    text_field: str,
+    threads: int | None,
+    progress: Callable[[str, int, int], None] | None,
+) -> None: ...

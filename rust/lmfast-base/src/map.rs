@@ -69,4 +69,13 @@ impl Map {
             let _ = bytes.advise(memmap2::Advice::Random);
         }
     }
+
+    /// Asks the operating system to begin reading a range of bytes, without waiting for it.
+    pub fn advise_will_need(&self, offset: usize, length: usize) {
+        #[cfg(unix)]
+        if let Some(bytes) = &self.bytes {
+            // Advice only: what is not read now is read when touched.
+            let _ = bytes.advise_range(memmap2::Advice::WillNeed, offset, length);
+        }
+    }
 }

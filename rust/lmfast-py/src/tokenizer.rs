@@ -33,7 +33,6 @@ impl Tokenizer {
     }
 
     /// What other parts of lmfast encode with.
-    #[expect(dead_code, reason = "for the bindings of stores and n-gram models")]
     pub(crate) fn encoder(&self) -> Arc<dyn Encode> {
         Arc::new(Encoder { tokenizer: self.inner.clone(), options: self.options })
     }
