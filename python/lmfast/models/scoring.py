@@ -59,7 +59,7 @@ def score_tokens(
     length = _window_length(model, seq_len)
     if batch_size is not None and batch_size < 1:
         raise ValueError(f"batch_size is at least 1, not {batch_size}")
-    stream_N = torch.from_numpy(np.ascontiguousarray(ids_N, dtype=np.int64))
+    stream_N = torch.from_numpy(np.array(ids_N, dtype=np.int64))
     interface.check_ids(stream_N, size, "the text's tokens")
     rows = 1 if recurrent else batch_size or max(1, min(64, _LOGITS_AT_ONCE // (length * (size or 1 << 16))))
     nats, hits, state = [], [], None

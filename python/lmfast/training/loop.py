@@ -119,7 +119,7 @@ class Run:
         micros = self.train.take(count, counted=count > 1)
         self.losses.add(self._backward(micros), done.step + 1)
         if config.clip_norm is not None:
-            nn.utils.clip_grad_norm_(self.optimizer.parameters, config.clip_norm)
+            self.optimizer.clip(config.clip_norm)
         self.optimizer.step()
         self.optimizer.zero_grad()
         done.step += 1

