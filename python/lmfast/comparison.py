@@ -7,6 +7,7 @@ nats per token, its exponential (perplexity), and bits per byte, which does not 
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import sys
@@ -15,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lmfast.data import TokenStore
     from lmfast.evaluation import Evaluation
     from lmfast.report import Row
     from lmfast.source import Source
@@ -32,7 +32,6 @@ def compare(
     text: Source,
     *,
     tokenizer: str | os.PathLike[str] | None = None,
-    progress: bool | None = None,
 ) -> list[Row]:
     """Measure saved models on the same text.
 
@@ -40,7 +39,6 @@ def compare(
         paths: Folders of neural models and files of n-gram models.
         text: What to predict; see `lmfast.source`.
         tokenizer: The tokenizer's file; by default it is looked for beside the models, see `tokenizer_of`.
-        progress: True for a progress bar, None for one on a terminal.
 
     Returns:
         A row for each model, in the order given.
@@ -69,11 +67,10 @@ def compare(
         message = f"{os.fspath(different)}: its tokenizer is not that of {os.fspath(paths[0])}; "
         message += "models are compared over the same tokens, or name one tokenizer for all"
         raise ValueError(message)
-    with encode_stream(text, found[0], progress=progress) as stream:
-        return [
-            row(path, model, evaluate(model, stream, tokenizer=found[0]))
-            for path, model in zip(paths, models, strict=True)
-        ]
+    stream = encode_stream(text, found[0])
+    return [
+        row(path, model, evaluate(model, stream, tokenizer=found[0])) for path, model in zip(paths, models, strict=True)
+    ]
 
 
 def row(
@@ -111,7 +108,7 @@ def row(
         "tokens": evaluation.tokens,
         "loss": evaluation.loss,
         "perplexity": evaluation.perplexity,
-        "bits_per_byte": evaluation.bits_per_byte,
+        "bits_per_byte": math.nan if evaluation.bits_per_byte is None else evaluation.bits_per_byte,
     }
 
 
@@ -146,11 +143,6 @@ def tokenizer_of(model: str | os.PathLike[str], tokenizer: str | os.PathLike[str
     raise FileNotFoundError(
         2, f"No {TOKENIZER_FILE} beside this model: name its tokenizer (--tokenizer)", os.fspath(model)
     )
-
-
-def text_facts(stream: TokenStore) -> dict[str, int | None]:
-    """The measured text, as `text` of `metrics.json`."""
-    return {"documents": len(stream), "tokens": stream.num_tokens, "bytes": stream.text_bytes}
 
 
 def versions() -> dict[str, str]:

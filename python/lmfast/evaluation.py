@@ -6,9 +6,7 @@ tokenizer are measured on the same tokens; bits per byte compare across tokenize
 
 from __future__ import annotations
 
-import gzip
 import itertools
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,17 +14,15 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from lmfast.errors import FormatError
-from lmfast.source import Source, resolve
+from lmfast.source import Source, documents, resolve
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Sequence
 
     import torch
     from torch import nn
 
-__all__ = ["Evaluation", "Ngram", "TextTokenizer", "Tokens", "evaluate", "token_losses"]
+__all__ = ["Evaluation", "Ngram", "Stream", "TextTokenizer", "Tokens", "encode_stream", "evaluate", "token_losses"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,10 +87,12 @@ class Ngram(Protocol):
 
 
 @dataclass(frozen=True)
-class _Stream:
-    ids: np.ndarray
+class Stream:
+    """Tokens in memory, as `Tokens` asks for them: what `encode_stream` makes of a text."""
+
+    tokens: np.ndarray
     offsets: np.ndarray
-    num_bytes: int | None
+    text_bytes: int | None
 
 
 def evaluate(
@@ -114,7 +112,7 @@ def evaluate(
 
     Args:
         model: A neural model or an n-gram model.
-        source: Text (files: plain, `.jsonl`, each also `.gz`), or a `TokenStore`.
+        source: Text (see `lmfast.source`), or a `TokenStore`.
         tokenizer: Makes the tokens of a text. An n-gram model without one is measured on its own words: `tokens` and
             `perplexity` are then `perplexity(source).tokens` and `.with_unknown`.
         seq_len: Tokens in a window; by default the model's whole context.
@@ -133,15 +131,15 @@ def evaluate(
     """
     if isinstance(model, Ngram) and tokenizer is None and not isinstance(source, Tokens):
         return _word_level(model, source)
-    stream = _stream(source, tokenizer)
+    stream = _counted(source, tokenizer) if isinstance(source, Tokens) else encode_stream(source, tokenizer)
     if isinstance(model, Ngram):
-        nats, hits = token_losses(model, stream.ids, offsets=stream.offsets), None
+        nats, hits = token_losses(model, stream.tokens, offsets=stream.offsets), None
     else:
         from lmfast.models.scoring import score_tokens
 
-        nats, hits = score_tokens(model, stream.ids, seq_len=seq_len, batch_size=batch_size, device=device)
+        nats, hits = score_tokens(model, stream.tokens, seq_len=seq_len, batch_size=batch_size, device=device)
     accuracy = None if hits is None else float(hits.mean())
-    return _figures(float(nats.mean()), len(nats), stream.num_bytes, accuracy)
+    return _figures(float(nats.mean()), len(nats), stream.text_bytes, accuracy)
 
 
 def token_losses(
@@ -183,9 +181,9 @@ def token_losses(
 def _word_level(model: Ngram, source: Any) -> Evaluation:
     """An n-gram model on its own words. Files are read twice, here for their size; other documents are kept."""
     resolved = resolve(source)
-    texts: list[str] | None = None if isinstance(resolved, list) else list(resolved)
-    num_bytes = sum(len(text.encode()) for text in (_read_files(resolved) if texts is None else texts))
-    own = model.perplexity([Path(name) for name in resolved] if texts is None else texts)
+    again: Any = [Path(name) for name in resolved] if isinstance(resolved, list) else list(resolved)
+    num_bytes = sum(len(text.encode()) for text in documents(again))
+    own = model.perplexity(again)
     return _figures(math.log(own.with_unknown), int(own.tokens), num_bytes, None)
 
 
@@ -205,21 +203,38 @@ def _check_length(ids: np.ndarray) -> None:
         raise ValueError(f"the text has {len(ids)} tokens; the first is never predicted, so at least 2 are needed")
 
 
-def _stream(source: Any, tokenizer: TextTokenizer | None) -> _Stream:
-    if isinstance(source, Tokens):
-        num_bytes = getattr(source, "text_bytes", None)
-        if num_bytes is None:
-            num_bytes = _decoded_bytes(source.tokens, tokenizer)
-        return _Stream(source.tokens, source.offsets, num_bytes)
+def encode_stream(source: Source, tokenizer: TextTokenizer | None) -> Stream:
+    """A text as the stream of tokens that `evaluate` measures a model on; give it to several models in turn.
+
+    Args:
+        source: The text; it is held in memory.
+        tokenizer: Makes the tokens.
+
+    Raises:
+        ValueError: No tokenizer.
+
+    >>> class Letters:
+    ...     def encode(self, text):
+    ...         return [ord(letter) - 97 for letter in text]
+    >>> encode_stream(["abc"], Letters()).tokens
+    array([0, 1, 2])
+    """
     if tokenizer is None:
         raise ValueError("tokenizer= is needed to evaluate a text: the one whose ids the model was trained on")
-    resolved = resolve(source)
-    texts = list(_read_files(resolved) if isinstance(resolved, list) else resolved)
+    texts = list(documents(source))
     for text in texts:
         if not isinstance(text, str):
             raise TypeError(f"a document is a str, not {type(text).__name__}")
     ids, offsets = _encode(tokenizer, texts)
-    return _Stream(ids, offsets, sum(len(text.encode()) for text in texts))
+    return Stream(ids, offsets, sum(len(text.encode()) for text in texts))
+
+
+def _counted(source: Tokens, tokenizer: TextTokenizer | None) -> Stream:
+    """Tokens that are there already, with the size of their text."""
+    text_bytes = getattr(source, "text_bytes", None)
+    if text_bytes is None:
+        text_bytes = _decoded_bytes(source.tokens, tokenizer)
+    return Stream(source.tokens, source.offsets, text_bytes)
 
 
 def _encode(tokenizer: Any, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -244,35 +259,3 @@ def _decoded_bytes(ids: np.ndarray, tokenizer: Any) -> int | None:
     end_of_text = getattr(tokenizer, "end_of_text", None)
     kept = ids if end_of_text is None else ids[ids != end_of_text]
     return len(tokenizer.decode_bytes(kept.tolist()))
-
-
-def _read_files(names: Iterable[str]) -> Iterator[str]:
-    """The documents of files, cut as by the compiled core: a `.jsonl` has one a line under "text", others are one."""
-    for name in names:
-        path = Path(name)
-        inner = path.with_suffix("") if path.suffix.lower() == ".gz" else path
-        if inner.suffix.lower() in (".zst", ".parquet"):
-            raise FormatError(f"{path} is not read here; encode it with tokenizer.encode_files and give the TokenStore")
-        try:
-            data = gzip.decompress(path.read_bytes()) if inner is not path else path.read_bytes()
-            text = data.decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise FormatError(f"{path}: not UTF-8 at byte {error.start}; convert it, for example with iconv") from None
-        except (EOFError, gzip.BadGzipFile) as error:
-            raise FormatError(f"{path}: the compressed data is damaged or cut short ({error})") from None
-        if inner.suffix.lower() == ".jsonl":
-            yield from _json_texts(path, text)
-        else:
-            yield text
-
-
-def _json_texts(path: os.PathLike[str], text: str) -> Iterator[str]:
-    for number, line in enumerate(text.split("\n"), 1):
-        if line.strip():
-            try:
-                document = json.loads(line)["text"]
-            except (ValueError, KeyError, TypeError):
-                document = None
-            if not isinstance(document, str):
-                raise FormatError(f"{path}: line {number} is no JSON object with a string under 'text'")
-            yield document

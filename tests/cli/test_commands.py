@@ -11,9 +11,9 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.conftest import made_text
 
 from lmfast.cli.__main__ import main, parser
-from tests.conftest import made_text
 
 
 @pytest.fixture(scope="module")
@@ -27,8 +27,15 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ["tokenizer", "train", folder / "text.jsonl", "--vocab-size", 400, "--out", folder / "tokenizer.json"],
         ["tokenizer", "encode", folder / "tokenizer.json", folder / "text.jsonl", "--out", folder / "text.bin"],
         ["ngram", "train", folder / "lines.txt", "--order", 3, "--out", folder / "words.lmn"],
-        ["ngram", "train", folder / "text.bin", "--tokenizer", folder / "tokenizer.json", "--order", 3]
-        + ["--out", folder / "tokens.lmn"],
+        [
+            "ngram",
+            "train",
+            folder / "text.bin",
+            "--tokenizer",
+            folder / "tokenizer.json",
+            "--out",
+            folder / "tokens.lmn",
+        ],
     ):
         assert main([*map(str, command), "--quiet"]) == 0
     return folder

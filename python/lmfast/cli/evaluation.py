@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 
-from lmfast.cli.common import Commands, add_tokenizer, progress, show
+from lmfast.cli.common import Commands, add_tokenizer, show
 
 
 def add_commands(commands: Commands) -> None:
@@ -40,14 +41,14 @@ def run_eval(arguments: argparse.Namespace) -> None:
     words = not getattr(model, "is_token_model", True)
     tokenizer = None if words else tokenizer_of(arguments.model, arguments.tokenizer)
     found = evaluate(model, arguments.text, tokenizer=tokenizer)
-    show(arguments, found._asdict())
+    show(arguments, dataclasses.asdict(found))
 
 
 def run_compare(arguments: argparse.Namespace) -> None:
     """`lmfast compare`."""
     from lmfast.comparison import compare, versions
 
-    rows = compare(arguments.models, arguments.text, tokenizer=arguments.tokenizer, progress=progress(arguments))
+    rows = compare(arguments.models, arguments.text, tokenizer=arguments.tokenizer)
     if arguments.json:
         result = {"rows": rows, "text": {"file": arguments.text}, "versions": versions(), "command": sys.argv}
         show(arguments, result)

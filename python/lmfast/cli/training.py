@@ -70,9 +70,9 @@ def add_commands(commands: Commands) -> None:
 def run_train(arguments: argparse.Namespace) -> None:
     """`lmfast train`."""
     from lmfast import BatchLoader, TokenStore, Trainer, models, save
-    from lmfast.training.config import parse_budget
+    from lmfast.training.budget import Budget
 
-    parse_budget(arguments.budget)
+    Budget.parse(arguments.budget)
     store = TokenStore.open(arguments.store)
     out = Path(arguments.out)
     loader_options: dict[str, Any] = {"mode": arguments.mode, "seed": arguments.seed, "output": "torch"}

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from torch import nn
+    from lmfast.models import LanguageModel
 
 __all__ = ["NeuralPlan", "neural_plans"]
 
@@ -21,9 +21,11 @@ class NeuralPlan:
     """One neural model of the demo."""
 
     name: str
-    build: Callable[[], nn.Module]
+    build: Callable[[], LanguageModel]
     batch_size: int
     seq_len: int
+    valid_every: int
+    """Steps between measurements of the validation loss."""
     options: dict[str, Any] = field(default_factory=dict)
     """Further arguments of `lmfast.Trainer`."""
 
@@ -33,22 +35,22 @@ def neural_plans(vocab_size: int, *, gpu: bool) -> list[NeuralPlan]:
     from lmfast import models
 
     if gpu:
-        shape = {"batch_size": 64, "seq_len": 256}
+        shape = {"batch_size": 64, "seq_len": 256, "valid_every": 100}
         width, hidden, gpt = 512, 1024, {"n_layer": 8, "n_head": 8, "n_embd": 512}
     else:
-        shape = {"batch_size": 8, "seq_len": 64}
+        shape = {"batch_size": 8, "seq_len": 32, "valid_every": 50}
         width, hidden, gpt = 128, 256, {"n_layer": 4, "n_head": 4, "n_embd": 128}
     options = {"optimizer": "adamw", "lr": 4e-3, "clip_norm": 1.0, "warmup_steps": 20}
 
-    def tutorial() -> nn.Module:
+    def tutorial() -> LanguageModel:
         return models.SmallLanguageModel(vocab_size, width, hidden, num_layers=2)
 
-    def gru() -> nn.Module:
+    def gru() -> LanguageModel:
         return models.build(
             "gru", vocab_size=vocab_size, embed_size=hidden, hidden_size=hidden, num_layers=1, tied=True, dropout=0.0
         )
 
-    def transformer() -> nn.Module:
+    def transformer() -> LanguageModel:
         return models.build("gpt2", vocab_size=vocab_size, n_positions=shape["seq_len"], dropout=0.0, **gpt)
 
     return [

@@ -34,9 +34,8 @@ if TYPE_CHECKING:
 __all__ = ["Demo", "run_demo"]
 
 ORDERS = (1, 2, 3, 4, 5)
-CURVE_POINTS = 12
-"""Times that the validation loss is measured while a neural model trains, on `CURVE_BATCHES` batches."""
 CURVE_BATCHES = 12
+"""Batches of each measurement of the validation loss while a neural model trains."""
 PASSAGE_TOKENS = 180
 CONTEXT_TOKENS = 200
 """Tokens before the passage that the models see too."""
@@ -105,9 +104,9 @@ def run_demo(
     for module in ("torch", "matplotlib", "jinja2"):
         require(module, extra="torch", purpose="lmfast demo")
     from lmfast import Tokenizer
-    from lmfast.training import parse_budget
+    from lmfast.training.budget import Budget
 
-    parse_budget(budget)
+    Budget.parse(budget)
     begin = time.perf_counter()
     folder = Path(out)
     stages: list[tuple[str, float]] = []
@@ -120,9 +119,8 @@ def run_demo(
 
     with stage("text"):
         text = write_split(source, folder / "text")
-    say(
-        f"text       {text.train_bytes / 1e6:.1f} MB to train on, {text.valid_bytes / 1e6:.2f} MB to validate: {text.origin}"
-    )
+    sizes = f"{text.train_bytes / 1e6:.1f} MB to train on, {text.valid_bytes / 1e6:.2f} MB to validate"
+    say(f"text       {sizes}: {text.origin}")
 
     with stage("tokenizer"):
         tokenizer = Tokenizer.train(text.train, vocab_size, threads=threads, progress=progress)
@@ -133,9 +131,8 @@ def run_demo(
             tokenizer.encode_files(path, folder / "tokens" / f"{path.stem}.bin", threads=threads, progress=progress)
             for path in (text.train, text.valid)
         )
-    say(
-        f"tokens     {train.num_tokens:,} to train on, {valid.num_tokens:,} to validate, of {tokenizer.vocab_size:,} kinds"
-    )
+    sizes = f"{train.num_tokens:,} to train on, {valid.num_tokens:,} to validate"
+    say(f"tokens     {sizes}, of {tokenizer.vocab_size:,} kinds")
 
     (folder / "models").mkdir(exist_ok=True)
     trained: list[Trained] = []
@@ -211,7 +208,7 @@ def train_neural(
         valid=BatchLoader(valid, plan.batch_size, plan.seq_len, seed=seed, output="torch", threads=threads),
         budget=budget,
         seed=seed,
-        valid_points=CURVE_POINTS,
+        valid_every=plan.valid_every,
         valid_batches=CURVE_BATCHES,
         progress=progress,
         **plan.options,
@@ -330,7 +327,7 @@ def write_results(
     from lmfast.report import Machine, Report, Stage, TextFacts, TokenizerFacts, write_report
 
     train, valid = stores
-    facts = {
+    facts: dict[str, Any] = {
         "origin": text.origin,
         "documents": text.train_documents + text.valid_documents,
         "bytes": text.train_bytes + text.valid_bytes,
