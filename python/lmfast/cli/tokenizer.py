@@ -132,9 +132,9 @@ def run_info(arguments: argparse.Namespace) -> None:
     tokenizer = Tokenizer.from_file(arguments.tokenizer)
     result = {
         "file": arguments.tokenizer,
-        "kind": tokenizer.kind,
         "vocab_size": tokenizer.vocab_size,
         "special_tokens": dict(tokenizer.special_tokens),
+        "end_of_text": tokenizer.end_of_text,
         "fingerprint": tokenizer.fingerprint,
     }
     show(arguments, result)
