@@ -85,6 +85,7 @@ class Optimizer:
             if not values.keys() <= known:
                 raise ValueError("the optimizer's state belongs to another model: it has more parameters")
             part.load_state_dict({"state": values, "param_groups": groups})
+        self.groups = [group for part in self.parts for group in part.param_groups]  # torch has made new ones
 
 
 def build_optimizer(
