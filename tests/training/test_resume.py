@@ -15,6 +15,7 @@ torch = pytest.importorskip("torch")
 
 import lmfast  # noqa: E402
 from lmfast import models  # noqa: E402
+from lmfast.training.optim import build_optimizer  # noqa: E402
 
 FAMILIES = {
     "gpt2": {"n_layer": 1, "n_head": 2, "n_embd": 16, "n_positions": 8},
@@ -109,7 +110,7 @@ torch.manual_seed(1)
 model = lmfast.models.build("gpt2", vocab_size=23, n_layer=1, n_head=2, n_embd=16, n_positions=8, dropout=0.1)
 run = lmfast.Trainer(model, Data(), budget="30 steps", checkpoint_every=4, out=out, device="cpu", progress=False)
 result = run.fit()
-print(result.steps, result.interrupted, sum(float(value.double().sum()) for value in model.parameters()).hex())
+print(result.steps, result.interrupted, sum(value.detach().double().sum().item() for value in model.parameters()).hex())
 """
 
 
@@ -180,6 +181,30 @@ def test_a_longer_budget_goes_on_and_false_begins_anew(batches, tmp_path):
     assert rows[-1]["step"] == 6
     _, rows = run("lstm", batches(5), resume=str(tmp_path / "step-00000004"), budget="6 steps", checkpoint_every=None)
     assert rows[-1]["step"] == 6
+
+
+def test_a_finished_run_is_left_as_it_is(batches, tmp_path):
+    first = run("lstm", batches(5), out=tmp_path, valid=batches(2))
+    times = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    assert run("lstm", batches(5), out=tmp_path, valid=batches(2)) == first
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == times
+
+
+def test_moments_find_their_parameters_under_another_weight_decay(batches):
+    torch.manual_seed(7)
+    model = build("gpt2")
+    for parameter in model.parameters():
+        parameter.grad = torch.randn_like(parameter)
+    options = {"lr": 0.1, "betas": (0.9, 0.9)}
+    one, other = (build_optimizer(model, "adamw", weight_decay=decay, **options) for decay in (0.1, 0.0))
+    one.step()
+    other.load_state(one.state())
+    assert [tuple(each.shape) for each in one.parameters] != [tuple(each.shape) for each in other.parameters]
+    moments = one.parts[0].state, other.parts[0].state
+    for parameter in model.parameters():
+        assert torch.equal(*(state[parameter]["exp_avg"] for state in moments))
+    with pytest.raises(ValueError, match=r"other parameters.*'elsewhere'"):
+        other.load_state({"elsewhere.step": torch.tensor(1.0)})
 
 
 def test_checkpoints_that_do_not_fit(batches, loader, tmp_path):
