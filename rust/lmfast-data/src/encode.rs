@@ -116,7 +116,14 @@ fn read(
         while start < documents.len() || source_bytes > 0 {
             let mut bytes = 0;
             let sizes = (start..documents.len()).map_while(|index| documents.get(index)).map(str::len);
-            let count = sizes.take_while(|size| bytes < PIECE_BYTES && { bytes += size; true }).count();
+            let count = sizes
+                .take_while(|size| {
+                    bytes < PIECE_BYTES && {
+                        bytes += size;
+                        true
+                    }
+                })
+                .count();
             let range = start..start + count;
             start += count;
             loop {
@@ -302,7 +309,8 @@ mod tests {
         }
         let control = Control::default();
         control.cancel();
-        let outcome = encode_documents(batches(&texts, 5).into_iter(), &Bytes, &out, EncodeOptions::default(), &control);
+        let outcome =
+            encode_documents(batches(&texts, 5).into_iter(), &Bytes, &out, EncodeOptions::default(), &control);
         assert!(matches!(outcome, Err(Error::Interrupted)));
         let options = EncodeOptions { append_id: Some(257), threads: None };
         assert!(encode_documents(std::iter::empty(), &Bytes, &out, options, &Control::default()).is_err());

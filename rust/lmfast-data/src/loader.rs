@@ -212,7 +212,8 @@ impl Loader {
                 state.fingerprint
             )));
         }
-        let place = state.epoch.checked_mul(sampler.batches_per_epoch()).and_then(|place| place.checked_add(state.batch));
+        let place =
+            state.epoch.checked_mul(sampler.batches_per_epoch()).and_then(|place| place.checked_add(state.batch));
         match place {
             Some(place) if state.batch <= sampler.batches_per_epoch() => {
                 self.seek(place);
@@ -276,7 +277,8 @@ impl Make for Maker {
     type Output = Batch;
 
     fn make(&self, number: u64) -> Result<Batch> {
-        let rows = self.rows(number).ok_or_else(|| Error::invalid("the loader has come to the last of 2^64 batches"))?;
+        let rows =
+            self.rows(number).ok_or_else(|| Error::invalid("the loader has come to the last of 2^64 batches"))?;
         let batches_ahead = EAGER_ROWS.div_ceil((rows.starts.len() as u64).max(1));
         let eager = self.eager.load(Ordering::Relaxed);
         if eager > 0 {
@@ -302,3 +304,6 @@ fn waited_for_disk() -> bool {
     let now = Map::disk_waits();
     BEFORE.replace(Some(now)).is_some_and(|before| before != now)
 }
+
+#[cfg(test)]
+mod tests;

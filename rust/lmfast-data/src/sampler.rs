@@ -39,9 +39,12 @@ impl Mode {
     pub fn parse(name: &str) -> Result<Self> {
         match name {
             "packed" | "masked" | "pairs" => Err(Error::invalid(format!("mode={name:?} is not supported yet"))),
-            _ => [Self::Shuffle, Self::Sequential, Self::Stateful].into_iter().find(|mode| mode.name() == name).ok_or_else(
-                || Error::invalid(format!("mode={name:?}: 'shuffle', 'sequential' and 'stateful' are the modes")),
-            ),
+            _ => [Self::Shuffle, Self::Sequential, Self::Stateful]
+                .into_iter()
+                .find(|mode| mode.name() == name)
+                .ok_or_else(|| {
+                    Error::invalid(format!("mode={name:?}: 'shuffle', 'sequential' and 'stateful' are the modes"))
+                }),
         }
     }
 }
@@ -98,7 +101,10 @@ impl Sampler {
             }
         }
         if rank >= world_size {
-            return Err(Error::invalid(format!("rank={rank} of world_size={world_size}: ranks are from 0 to {}", world_size - 1)));
+            return Err(Error::invalid(format!(
+                "rank={rank} of world_size={world_size}: ranks are from 0 to {}",
+                world_size - 1
+            )));
         }
         if batch_size % world_size != 0 {
             return Err(Error::invalid(format!(
@@ -235,7 +241,15 @@ mod tests {
 
     #[test]
     fn arguments_are_refused() {
-        for (shape, rank) in [((0, 4), (0, 1)), ((4, 0), (0, 1)), ((4, 4), (0, 0)), ((4, 4), (2, 2)), ((4, 4), (0, 3)), ((1 << 62, 1 << 62), (0, 1)), ((1, 1 << 62), (0, 1))] {
+        for (shape, rank) in [
+            ((0, 4), (0, 1)),
+            ((4, 0), (0, 1)),
+            ((4, 4), (0, 0)),
+            ((4, 4), (2, 2)),
+            ((4, 4), (0, 3)),
+            ((1 << 62, 1 << 62), (0, 1)),
+            ((1, 1 << 62), (0, 1)),
+        ] {
             assert!(sampler(1000, Mode::Shuffle, shape, true, rank).is_err(), "{shape:?} {rank:?}");
         }
         for num_tokens in [0, 1] {

@@ -194,9 +194,8 @@ impl BatchLoader {
     /// The next batch before number `end`, as `worker` of `workers`; None when there is none.
     #[pyo3(signature = (end, worker=0, workers=1))]
     fn next(&self, py: Python<'_>, end: u64, worker: u64, workers: u64) -> PyResult<Option<(Py<PyAny>, Py<PyAny>)>> {
-        let still_wanted = || {
-            Python::attach(|py| py.check_signals()).map_err(|error| lmfast_base::Error::External(Box::new(error)))
-        };
+        let still_wanted =
+            || Python::attach(|py| py.check_signals()).map_err(|error| lmfast_base::Error::External(Box::new(error)));
         let batch = py.detach(|| self.loader.next(end, (worker, workers), &still_wanted)).map_err(to_python)?;
         batch.map(|batch| batch_to_arrays(py, batch)).transpose()
     }

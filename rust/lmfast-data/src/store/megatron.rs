@@ -48,7 +48,10 @@ impl Index {
         let (Some(version), Some(&code), Some(sequences), Some(borders)) =
             (u64_at(bytes, 9), bytes.get(17), u64_at(bytes, 18), u64_at(bytes, 26))
         else {
-            return wrong(format!("ends at byte {}, inside its header of {HEADER}: the file is cut short", bytes.len()));
+            return wrong(format!(
+                "ends at byte {}, inside its header of {HEADER}: the file is cut short",
+                bytes.len()
+            ));
         };
         if version != 1 {
             return wrong(format!("version {version} at byte 9; version 1 is read"));
@@ -120,7 +123,8 @@ impl Index {
         starts.push(at);
         let mut offsets = Vec::with_capacity(self.borders);
         let mut before = 0;
-        for (document, border) in self.long_values(self.pointers_at() + 8 * self.sequences).take(self.borders).enumerate()
+        for (document, border) in
+            self.long_values(self.pointers_at() + 8 * self.sequences).take(self.borders).enumerate()
         {
             let start = usize::try_from(border).ok().and_then(|border| starts.get(border));
             let ends_right = document > 0 || border == 0;

@@ -44,9 +44,10 @@ impl Format {
 
     /// The format that can be written under this name.
     pub fn parse(name: &str) -> Result<Self> {
-        [Self::Megatron, Self::NanoGpt, Self::LlmC].into_iter().find(|format| format.name() == name).ok_or_else(|| {
-            Error::invalid(format!("format={name:?}: 'megatron', 'nanogpt' and 'llm.c' are written"))
-        })
+        [Self::Megatron, Self::NanoGpt, Self::LlmC]
+            .into_iter()
+            .find(|format| format.name() == name)
+            .ok_or_else(|| Error::invalid(format!("format={name:?}: 'megatron', 'nanogpt' and 'llm.c' are written")))
     }
 }
 
@@ -92,7 +93,10 @@ impl Store {
         } else if plain::is_npy(&map) {
             (Format::Npy, None, plain::npy(&map)?)
         } else if has_extension(&path, "npy") {
-            return Err(Error::format(&path, "no header of numpy: raw .npy files of dolma and OLMo are not supported yet"));
+            return Err(Error::format(
+                &path,
+                "no header of numpy: raw .npy files of dolma and OLMo are not supported yet",
+            ));
         } else {
             (Format::NanoGpt, None, plain::headerless(&map, dtype.unwrap_or(TokenType::Uint16))?)
         };
@@ -211,7 +215,9 @@ impl Store {
                 let document = offsets.partition_point(|&offset| offset <= at as u64).saturating_sub(1);
                 return Err(Error::format(
                     self.path(),
-                    format!("token {at}, in document {document}, is {id}; vocab_size is {limit}: damaged, or of another vocabulary"),
+                    format!(
+                        "token {at}, in document {document}, is {id}; vocab_size is {limit}: damaged, or of another vocabulary"
+                    ),
                 ));
             }
             if let Some(sidecar) = &self.sidecar {
@@ -264,9 +270,15 @@ fn refuse_by_name(path: &Path) -> Result<()> {
         "parquet" => "parquet files of tokens",
         "gz" | "zst" | "xz" => "compressed token files",
         "txt" | "json" | "jsonl" | "csv" => {
-            return Err(Error::format(path, "text, and not a store of tokens: encode it first, with Tokenizer.encode_files"));
+            return Err(Error::format(
+                path,
+                "text, and not a store of tokens: encode it first, with Tokenizer.encode_files",
+            ));
         }
         _ => return Ok(()),
     };
     Err(Error::format(path, format!("{kind} are not supported yet")))
 }
+
+#[cfg(test)]
+mod tests;

@@ -38,7 +38,11 @@ pub(super) fn llmc(map: &Map, magic: i32) -> Result<Span> {
     let (token_type, expected) = match magic {
         magic if magic == LLMC_UINT16.0 => (TokenType::Uint16, LLMC_UINT16.1),
         magic if magic == LLMC_UINT32.0 => (TokenType::Uint32, LLMC_UINT32.1),
-        _ => return wrong("an evaluation file of llm.c, which holds questions and answers, not a stream of tokens".to_owned()),
+        _ => {
+            return wrong(
+                "an evaluation file of llm.c, which holds questions and answers, not a stream of tokens".to_owned(),
+            );
+        }
     };
     let length = map.bytes().len();
     if length < LLMC_HEADER {
@@ -46,7 +50,10 @@ pub(super) fn llmc(map: &Map, magic: i32) -> Result<Span> {
     }
     let (version, count) = (i32_at(map.bytes(), 4).unwrap_or(-1), i32_at(map.bytes(), 8).unwrap_or(-1));
     if version != expected {
-        return wrong(format!("version {version} at byte 4; llm.c's files of {} tokens have {expected}", token_type.name()));
+        return wrong(format!(
+            "version {version} at byte 4; llm.c's files of {} tokens have {expected}",
+            token_type.name()
+        ));
     }
     match usize::try_from(count) {
         Ok(count) if (length - LLMC_HEADER) as u64 == count as u64 * token_type.size() as u64 => {
@@ -99,7 +106,9 @@ pub(super) fn npy(map: &Map) -> Result<Span> {
     let (start, length) = match (bytes.get(6), bytes.get(8..12)) {
         (Some(1), Some(&[low, high, ..])) => (10, usize::from(u16::from_le_bytes([low, high]))),
         (Some(2 | 3), Some(&[a, b, c, d])) => (12, u32::from_le_bytes([a, b, c, d]) as usize),
-        (Some(version), Some(_)) => return Err(wrong(format!("version {version} at byte 6; versions 1 to 3 of .npy are read"))),
+        (Some(version), Some(_)) => {
+            return Err(wrong(format!("version {version} at byte 6; versions 1 to 3 of .npy are read")));
+        }
         _ => return Err(wrong("ends inside numpy's header: the file is cut short".to_owned())),
     };
     let end = start + length;
@@ -127,7 +136,10 @@ pub(super) fn npy(map: &Map) -> Result<Span> {
     let expected = count.checked_mul(token_type.size()).and_then(|size| size.checked_add(end));
     if expected != Some(bytes.len()) {
         let found = bytes.len() - end;
-        return Err(wrong(format!("its header promises {count} {} tokens, {found} bytes follow it: cut short or damaged", token_type.name())));
+        return Err(wrong(format!(
+            "its header promises {count} {} tokens, {found} bytes follow it: cut short or damaged",
+            token_type.name()
+        )));
     }
     Ok(Span { token_type, start: end, count })
 }

@@ -56,12 +56,17 @@ impl Sidecar {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(Error::io(&path)(error)),
         };
-        let damaged =
-            |what: String| Error::format(&path, format!("{what}: damaged; delete it to use the store without its checksums"));
-        let record: Record = serde_json::from_slice(&text).map_err(|error| damaged(format!("not lmfast's JSON ({error})")))?;
+        let damaged = |what: String| {
+            Error::format(&path, format!("{what}: damaged; delete it to use the store without its checksums"))
+        };
+        let record: Record =
+            serde_json::from_slice(&text).map_err(|error| damaged(format!("not lmfast's JSON ({error})")))?;
         if record.lmfast_sidecar != VERSION || record.block_bytes != BLOCK_BYTES as u64 {
             let (version, block) = (record.lmfast_sidecar, record.block_bytes);
-            return Err(Error::format(&path, format!("version {version} with blocks of {block} bytes: made by a newer lmfast")));
+            return Err(Error::format(
+                &path,
+                format!("version {version} with blocks of {block} bytes: made by a newer lmfast"),
+            ));
         }
         let found = (store.token_type(), store.num_tokens(), store.num_documents() as u64);
         let noted = (record.dtype, record.num_tokens, record.num_documents);
@@ -80,7 +85,8 @@ impl Sidecar {
             ));
         }
         let hexadecimal = |text: &String| {
-            u64::from_str_radix(text, 16).map_err(|_| damaged(format!("{text:?} is no checksum of 16 hexadecimal digits")))
+            u64::from_str_radix(text, 16)
+                .map_err(|_| damaged(format!("{text:?} is no checksum of 16 hexadecimal digits")))
         };
         let block_checksums = record.block_checksums.iter().map(hexadecimal).collect::<Result<Vec<u64>>>()?;
         let index_checksum = record.index_checksum.as_ref().map(hexadecimal).transpose()?;
@@ -92,7 +98,8 @@ impl Sidecar {
         {
             return Err(damaged("its checksums do not agree with each other".to_owned()));
         }
-        let modified = |path: &Path| fs::metadata(path).and_then(|metadata| metadata.modified()).map_err(Error::io(path));
+        let modified =
+            |path: &Path| fs::metadata(path).and_then(|metadata| metadata.modified()).map_err(Error::io(path));
         let mut is_current = modified(&path)? >= modified(store.path())?;
         if store.index.is_some() {
             is_current &= modified(&path)? >= modified(&store.path().with_extension("idx"))?;
@@ -130,7 +137,10 @@ impl Sidecar {
 
     fn changed(&self, path: &Path, place: &str) -> Error {
         let sidecar = self.path.display();
-        Error::format(path, format!("{place} are not what was written, by the checksum in {sidecar}: damaged, or changed since"))
+        Error::format(
+            path,
+            format!("{place} are not what was written, by the checksum in {sidecar}: damaged, or changed since"),
+        )
     }
 }
 
@@ -154,8 +164,7 @@ pub(super) struct Written<'a> {
 
 /// Writes the sidecar.
 pub(super) fn write(written: &Written<'_>) -> Result<()> {
-    let fingerprint =
-        fingerprint(written.dtype, written.num_tokens, &written.block_checksums, written.index_checksum);
+    let fingerprint = fingerprint(written.dtype, written.num_tokens, &written.block_checksums, written.index_checksum);
     let record = Record {
         lmfast_sidecar: VERSION,
         format: written.format.to_owned(),

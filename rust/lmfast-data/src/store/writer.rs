@@ -101,7 +101,11 @@ impl Writer {
     /// [`Error::Invalid`] naming the document for an id that is negative or not below the vocabulary's size.
     pub fn push<I: Id>(&mut self, ids: &[I], lengths: &[u64]) -> Result<()> {
         if lengths.iter().try_fold(0u64, |sum, &length| sum.checked_add(length)) != Some(ids.len() as u64) {
-            return Err(Error::invalid(format!("the lengths of {} documents do not add up to {} ids", lengths.len(), ids.len())));
+            return Err(Error::invalid(format!(
+                "the lengths of {} documents do not add up to {} ids",
+                lengths.len(),
+                ids.len()
+            )));
         }
         let limit = self.options.vocab_size;
         if ids.iter().fold(false, |found, id| found | (id.value() >= limit)) {
@@ -110,7 +114,9 @@ impl Writer {
         for (number, &length) in (self.lengths.len()..).zip(lengths) {
             let length = u32::try_from(length).ok().filter(|&length| i32::try_from(length).is_ok());
             self.lengths.push(length.ok_or_else(|| {
-                Error::invalid(format!("document {number} has more than 2^31 - 1 tokens, which no index can say; cut it"))
+                Error::invalid(format!(
+                    "document {number} has more than 2^31 - 1 tokens, which no index can say; cut it"
+                ))
             })?);
         }
         for chunk in ids.chunks(CHUNK) {
@@ -131,7 +137,9 @@ impl Writer {
         let index_path = path.with_extension("idx");
         if format == Format::LlmC {
             let count = i32::try_from(num_tokens).map_err(|_| {
-                Error::invalid(format!("llm.c counts tokens in 31 bits, these are {num_tokens}: write several files, or format='megatron'"))
+                Error::invalid(format!(
+                    "llm.c counts tokens in 31 bits, these are {num_tokens}: write several files, or format='megatron'"
+                ))
             })?;
             let file = self.file.file()?;
             file.rewind()
@@ -155,7 +163,9 @@ impl Writer {
         } else {
             // An index left by a store that this one replaces would be taken for its own.
             match fs::remove_file(&index_path) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(Error::io(&index_path)(error)),
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(Error::io(&index_path)(error));
+                }
                 _ => self.file.commit()?,
             }
         }
@@ -190,7 +200,10 @@ impl Writer {
             end <= at as u64
         });
         let document = self.lengths.len() + before.count();
-        Error::invalid(format!("document {document} has the id {id}, vocab_size is {limit}: ids are from 0 to {}", limit - 1))
+        Error::invalid(format!(
+            "document {document} has the id {id}, vocab_size is {limit}: ids are from 0 to {}",
+            limit - 1
+        ))
     }
 }
 
