@@ -179,7 +179,7 @@ class BatchLoader:
         self._core.reset()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        names = "mode seed rank world_size epochs layout dtype output drop_last threads".split()
+        names = ["mode", "seed", "rank", "world_size", "epochs", "layout", "dtype", "output", "drop_last", "threads"]
         options = {name: getattr(self, name) for name in names}
         return _remade, (self.source, self.batch_size, self.seq_len, options, self._core.position)
 

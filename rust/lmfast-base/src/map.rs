@@ -56,8 +56,9 @@ impl Map {
                 format!("{count} values of {size} bytes at byte {offset} reach past its end at byte {length}: the file is cut short or damaged"),
             )
         })?;
-        bytemuck::try_cast_slice(bytes)
-            .map_err(|error| Error::format(&self.path, format!("values at byte {offset} cannot be read in place: {error}")))
+        bytemuck::try_cast_slice(bytes).map_err(|error| {
+            Error::format(&self.path, format!("values at byte {offset} cannot be read in place: {error}"))
+        })
     }
 
     /// Tells the operating system that the map will be read in no order, so that it does not read ahead.

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use lmfast_base::source::Documents;
-use lmfast_base::{Control, Encode, Error, Result, threads};
+use lmfast_base::{Control, Encode, EncodeSession, Error, Result, threads};
 
 use crate::store::{Format, WriteOptions, Writer};
 
@@ -151,34 +151,44 @@ fn encode(
     encoder: &dyn Encode,
     append_id: Option<u32>,
     pieces: &Receiver<Piece>,
-    to_write: &Sender<(u64, Encoded)>,
+    to_write: &Sender<(u64, Result<Encoded>)>,
     control: &Control,
 ) {
     let mut session = encoder.session();
     for piece in pieces {
-        let Piece { number, documents, range, source_bytes } = piece;
-        let mut encoded =
-            Encoded { ids: Vec::new(), lengths: Vec::with_capacity(range.len()), text_bytes: 0, source_bytes };
-        for document in range.filter_map(|index| documents.get(index)) {
-            if control.check().is_err() {
-                return;
-            }
-            let before = encoded.ids.len();
-            session.encode(document, &mut encoded.ids);
-            encoded.ids.extend(append_id);
-            encoded.lengths.push((encoded.ids.len() - before) as u64);
-            encoded.text_bytes += document.len() as u64;
-        }
-        if to_write.send((number, encoded)).is_err() {
+        let number = piece.number;
+        let encoded = encode_piece(session.as_mut(), append_id, piece, control);
+        let failed = encoded.is_err();
+        if to_write.send((number, encoded)).is_err() || failed {
             return;
         }
     }
 }
 
-/// Writes pieces in order; gives the bytes of text.
+fn encode_piece(
+    session: &mut dyn EncodeSession,
+    append_id: Option<u32>,
+    piece: Piece,
+    control: &Control,
+) -> Result<Encoded> {
+    let Piece { documents, range, source_bytes, .. } = piece;
+    let mut encoded =
+        Encoded { ids: Vec::new(), lengths: Vec::with_capacity(range.len()), text_bytes: 0, source_bytes };
+    for document in range.filter_map(|index| documents.get(index)) {
+        control.check()?;
+        let before = encoded.ids.len();
+        session.encode(document, &mut encoded.ids)?;
+        encoded.ids.extend(append_id);
+        encoded.lengths.push((encoded.ids.len() - before) as u64);
+        encoded.text_bytes += document.len() as u64;
+    }
+    Ok(encoded)
+}
+
+/// Writes pieces in order; gives the bytes of text. Fails as the first piece, in the order of the text, that failed.
 fn write(
     writer: &mut Writer,
-    encoded: &Receiver<(u64, Encoded)>,
+    encoded: &Receiver<(u64, Result<Encoded>)>,
     tickets: &Sender<()>,
     control: &Control,
 ) -> Result<u64> {
@@ -188,6 +198,7 @@ fn write(
         control.check()?;
         waiting.insert(number, piece);
         while let Some(piece) = waiting.remove(&next) {
+            let piece = piece?;
             writer.push(&piece.ids, &piece.lengths)?;
             control.advance(piece.source_bytes);
             text_bytes += piece.text_bytes;
@@ -202,7 +213,6 @@ fn write(
 mod tests {
     use super::*;
     use crate::Store;
-    use lmfast_base::EncodeSession;
     use proptest::prelude::*;
 
     /// Every byte is an id, 256 the end of a text.
@@ -225,8 +235,12 @@ mod tests {
     struct ByteSession;
 
     impl EncodeSession for ByteSession {
-        fn encode(&mut self, text: &str, ids: &mut Vec<u32>) {
+        fn encode(&mut self, text: &str, ids: &mut Vec<u32>) -> Result<()> {
+            if text == "cannot be encoded" {
+                return Err(Error::invalid(format!("this text {text}")));
+            }
             ids.extend(text.bytes().map(u32::from));
+            Ok(())
         }
     }
 
@@ -290,6 +304,20 @@ mod tests {
         }
         assert!(files[0] == files[1] && files[1] == files[2], "the files depend on threads");
         assert_eq!(files[0][0].len(), 2 * texts.iter().map(String::len).sum::<usize>());
+    }
+
+    #[test]
+    fn a_text_that_cannot_be_encoded_ends_the_call() {
+        let mut texts = vec!["fine".repeat(1000); 3000];
+        texts[1500] = "cannot be encoded".to_owned();
+        for threads in [1, 3] {
+            let folder = tempfile::tempdir().unwrap();
+            let (out, control) = (folder.path().join("store"), Control::default());
+            let options = EncodeOptions { append_id: None, threads: Some(threads) };
+            let error = encode_documents(batches(&texts, 7).into_iter(), &Bytes, &out, options, &control).unwrap_err();
+            assert_eq!(error.to_string(), "this text cannot be encoded");
+            assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+        }
     }
 
     #[test]

@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use lmfast_base::source::Options as SourceOptions;
 use lmfast_data::{
-    Dtype, Format, Layout, Loader, LoaderOptions, Mode, Sampler, Store, TokenType, WriteOptions, Writer,
+    Dtype, EncodeOptions, Format, Layout, Loader, LoaderOptions, Mode, Sampler, Store, TokenType, WriteOptions, Writer,
+    encode_documents,
 };
 use numpy::{PyArray1, PyReadonlyArray1};
 use pyo3::exceptions::PyValueError;
@@ -13,6 +15,8 @@ use pyo3::prelude::*;
 use crate::buffer::{batch_to_arrays, tokens_to_array};
 use crate::error::to_python;
 use crate::gate;
+use crate::source;
+use crate::tokenizer::Tokenizer;
 
 /// A file of tokens, mapped.
 #[pyclass(frozen, module = "lmfast._core")]
@@ -212,4 +216,28 @@ impl BatchLoader {
     fn reset(&self, py: Python<'_>) {
         py.detach(|| self.loader.reset());
     }
+}
+
+/// Encodes a source that lmfast/source.py resolved into the store `out`, without its text passing through Python.
+#[pyfunction]
+#[pyo3(signature = (tokenizer, source, out, append_id, lines, text_field, threads, progress))]
+#[expect(clippy::too_many_arguments, reason = "the settings of an encoding, each with a name in Python")]
+pub(crate) fn encode_files(
+    py: Python<'_>,
+    tokenizer: PyRef<'_, Tokenizer>,
+    source: &Bound<'_, PyAny>,
+    out: PathBuf,
+    append_id: Option<u32>,
+    lines: bool,
+    text_field: String,
+    threads: Option<usize>,
+    progress: Option<&Bound<'_, PyAny>>,
+) -> PyResult<()> {
+    let encoder = tokenizer.encoder();
+    let (documents, total) = source::open(source, SourceOptions { lines, text_field, keep_line_ends: false })?;
+    gate::run(py, progress, |control| {
+        control.begin("encoding", total);
+        encode_documents(documents, encoder.as_ref(), &out, EncodeOptions { append_id, threads }, control)
+    })?;
+    Ok(())
 }

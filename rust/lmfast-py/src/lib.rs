@@ -14,9 +14,14 @@ mod tokenizer;
 #[pyo3::pymodule]
 mod _core {
     #[pymodule_export]
-    use crate::data::{BatchLoader, TokenStore, TokenWriter};
+    use crate::data::{BatchLoader, TokenStore, TokenWriter, encode_files};
     #[pymodule_export]
     use crate::error::FormatError;
+    #[pymodule_export]
+    use crate::tokenizer::{Decoder, Tokenizer};
+
+    #[pymodule_export]
+    use crate::source::DocumentReader;
 
     /// The version of the package, from Cargo.toml.
     #[pymodule_export]
