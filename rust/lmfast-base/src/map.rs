@@ -78,4 +78,21 @@ impl Map {
             let _ = bytes.advise_range(memmap2::Advice::WillNeed, offset, length);
         }
     }
+
+    /// How often this thread, since it began, touched a mapped page and had to wait for a disk; 0 where the operating
+    /// system does not tell.
+    pub fn disk_waits() -> u64 {
+        #[cfg(target_os = "linux")]
+        {
+            let mut usage = std::mem::MaybeUninit::<libc::rusage>::uninit();
+            // SAFETY: the call writes a whole `rusage` to where it is pointed, unless it fails, which is told by its
+            // result.
+            let usage = unsafe {
+                (libc::getrusage(libc::RUSAGE_THREAD, usage.as_mut_ptr()) == 0).then(|| usage.assume_init())
+            };
+            usage.map_or(0, |usage| usage.ru_majflt as u64)
+        }
+        #[cfg(not(target_os = "linux"))]
+        0
+    }
 }

@@ -179,7 +179,7 @@ fn widen<S: Copy + Into<i64>, D: Copy>(
     convert: impl Fn(S) -> D + Copy,
 ) {
     let (count, length) = (rows.starts.len(), rows.length as usize);
-    let row = |start: u64| &tokens[start as usize..start as usize + length + 1];
+    let row = |start: u64| &tokens[start as usize..=start as usize + length];
     for (group, starts) in rows.starts.chunks(GROUP).enumerate() {
         touch(starts.iter().map(|&start| row(start)));
         let first = group * GROUP;

@@ -1,10 +1,10 @@
 //! The loader: a cursor over the batches of a store.
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
-use lmfast_base::{Error, Result};
+use lmfast_base::{Error, Map, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::batch::{Batch, Dtype, Layout};
@@ -17,9 +17,7 @@ use crate::store::Store;
 const AHEAD_BYTES: u64 = 64 << 20;
 /// Threads that are used unless another number is asked for: two make more batches than any model takes.
 const MOST_THREADS: usize = 4;
-/// A row of up to 16,384 tokens that takes longer than this was waited for from a disk.
-const SLOW_ROW: Duration = Duration::from_micros(25);
-/// After a slow batch, this many batches are asked for early.
+/// After a batch that was waited for, this many are asked for early.
 const EAGER_BATCHES: u32 = 1000;
 /// How many rows ahead a disk is asked to read.
 const EAGER_ROWS: u64 = 64;
@@ -287,12 +285,8 @@ impl Make for Maker {
             self.eager.store(eager - 1, Ordering::Relaxed);
             self.ask_for(number.saturating_add(batches_ahead));
         }
-        let memory_takes =
-            SLOW_ROW * rows.starts.len().saturating_mul(1 + rows.length as usize / 16_384).saturating_add(4) as u32;
-        let start = Instant::now();
         let batch = Batch::read(&self.store, &rows, self.options.dtype, self.options.layout, &self.pool)?;
-        // Memory is never this slow. What the wait was for is only a guess, so it decides about speed and nothing else.
-        if eager == 0 && start.elapsed() > memory_takes {
+        if waited_for_disk() && eager == 0 {
             self.eager.store(EAGER_BATCHES, Ordering::Relaxed);
             for later in 1..=batches_ahead {
                 self.ask_for(number.saturating_add(later));
@@ -301,3 +295,15 @@ impl Make for Maker {
         Ok(batch)
     }
 }
+
+/// Whether this thread had to wait for a disk since it last asked.
+fn waited_for_disk() -> bool {
+    thread_local! {
+        static BEFORE: Cell<Option<u64>> = const { Cell::new(None) };
+    }
+    let now = Map::disk_waits();
+    BEFORE.replace(Some(now)).is_some_and(|before| before != now)
+}
+
+#[cfg(test)]
+mod tests;

@@ -210,9 +210,7 @@ mod tests {
         }
     }
 
-    fn patient() -> Result<()> {
-        Ok(())
-    }
+    const PATIENT: &dyn Fn() -> Result<()> = &|| Ok(());
 
     #[test]
     fn order_is_kept_and_errors_come_in_their_place() {
@@ -220,7 +218,7 @@ mod tests {
             let made = Arc::new(AtomicU64::new(0));
             let prefetcher = Prefetcher::new(Squares { made: made.clone() }, threads, 5).unwrap();
             for number in 0..200 {
-                let output = prefetcher.next(1 << 40, &patient);
+                let output = prefetcher.next(1 << 40, PATIENT);
                 match number {
                     50 | 60 => assert!(output.is_err()),
                     _ => assert_eq!(output.unwrap(), number * number),
@@ -235,18 +233,18 @@ mod tests {
         let made = Arc::new(AtomicU64::new(0));
         let prefetcher = Prefetcher::new(Squares { made: made.clone() }, 3, 8).unwrap();
         for number in 0..10 {
-            assert_eq!(prefetcher.next(10, &patient).unwrap(), number * number);
+            assert_eq!(prefetcher.next(10, PATIENT).unwrap(), number * number);
         }
         std::thread::sleep(Duration::from_millis(20));
         assert_eq!(made.load(Ordering::SeqCst), 10);
-        assert_eq!(prefetcher.next(20, &patient).unwrap(), 100, "and goes on when the end moves");
+        assert_eq!(prefetcher.next(20, PATIENT).unwrap(), 100, "and goes on when the end moves");
     }
 
     #[test]
     fn dropping_stops_the_threads() {
         let made = Arc::new(AtomicU64::new(0));
         let prefetcher = Prefetcher::new(Squares { made: made.clone() }, 4, 8).unwrap();
-        prefetcher.next(1 << 40, &patient).unwrap();
+        prefetcher.next(1 << 40, PATIENT).unwrap();
         drop(prefetcher);
         assert_eq!(Arc::strong_count(&made), 1, "a thread still holds the maker");
     }
@@ -262,9 +260,9 @@ mod tests {
             }
         }
         let prefetcher = Prefetcher::new(Slow, 2, 1).unwrap();
-        prefetcher.next(9, &patient).unwrap();
+        prefetcher.next(9, PATIENT).unwrap();
         std::thread::sleep(Duration::from_millis(30));
         assert!(matches!(prefetcher.next(9, &|| Err(Error::Interrupted)), Err(Error::Interrupted)));
-        assert_eq!(prefetcher.next(9, &patient).unwrap(), 1, "what was given up comes next");
+        assert_eq!(prefetcher.next(9, PATIENT).unwrap(), 1, "what was given up comes next");
     }
 }

@@ -4,7 +4,7 @@
 //! pseudorandom permutations from pseudorandom functions", SIAM J. Comput. 17(2), 1988), its halves differing by at most
 //! one bit, and *cycle walking* to come back into the range: J. Black and P. Rogaway, "Ciphers with arbitrary finite
 //! domains", CT-RSA 2002, section 4. Fewer than two walks are needed on average. The round function is the 64-bit
-//! finalizer of MurmurHash3 (A. Appleby) without its last step; round keys come from SplitMix64 (G. Steele, D. Lea,
+//! finalizer of `MurmurHash3` (A. Appleby) without its last step; round keys come from `SplitMix64` (G. Steele, D. Lea,
 //! C. Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014).
 //!
 //! Not a cipher: made to mix, not to keep a secret.
@@ -77,7 +77,7 @@ fn round(value: u64, key: u64) -> u64 {
     (mixed ^ (mixed >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53)
 }
 
-/// The output function of SplitMix64.
+/// The output function of `SplitMix64`.
 fn mix(value: u64) -> u64 {
     let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -162,7 +162,7 @@ mod tests {
 
     /// The chi-square statistic of counts against their mean, as standard deviations from its expectation.
     fn excess(counts: &[u32], freedom: u64) -> f64 {
-        let mean = counts.iter().sum::<u32>() as f64 / counts.len() as f64;
+        let mean = f64::from(counts.iter().sum::<u32>()) / counts.len() as f64;
         let square: f64 = counts.iter().map(|&count| (f64::from(count) - mean).powi(2) / mean).sum();
         let freedom = freedom as f64;
         (square - freedom) / (2.0 * freedom).sqrt()

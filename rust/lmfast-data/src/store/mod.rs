@@ -279,3 +279,6 @@ fn refuse_by_name(path: &Path) -> Result<()> {
     };
     Err(Error::format(path, format!("{kind} are not supported yet")))
 }
+
+#[cfg(test)]
+mod tests;
