@@ -6,14 +6,14 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use lmfast_base::{AtomicFile, Control, Encode, EncodeSession, Error, Result};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
 use crate::added::{Matcher, Segment, Special};
 use crate::bpe::{Bpe, Scratch};
 use crate::byte_chars;
 use crate::decode::TokenBytes;
-use crate::format::components::{Decoder, Normalizer, PreTokenizer, SplitPattern};
+use crate::format::components::{Decoder, Normalizer, PostProcessor, PreTokenizer, SplitPattern};
 use crate::format::{Definition, Model};
 use crate::split::{self, Chain, Split, WhiteSpace, Whole};
 use crate::words::Words;
@@ -72,7 +72,7 @@ pub struct Tokenizer {
 
 #[derive(Debug)]
 enum ModelEncoder {
-    Bpe(Bpe),
+    Bpe(Box<Bpe>),
     Words(Words),
 }
 
@@ -132,7 +132,7 @@ impl Tokenizer {
             Model::WordLevel { .. } if cut.byte_level => {
                 return Err("pre_tokenizer: ByteLevel before a WordLevel model is not supported".to_owned());
             }
-            Model::Bpe(_) => ModelEncoder::Bpe(byte_level_bpe(&definition)?),
+            Model::Bpe(_) => ModelEncoder::Bpe(Box::new(byte_level_bpe(&definition)?)),
             Model::WordLevel { unk_token } => ModelEncoder::Words(Words::new(
                 definition.vocabulary.iter().map(|(token, id)| (token.into(), id)),
                 unk_token,
@@ -143,7 +143,7 @@ impl Tokenizer {
             definition.added_tokens.iter().cloned().partition(|token| token.normalized);
         let composed = |content: &str| if normalize { content.nfc().collect() } else { content.to_owned() };
         let around =
-            definition.post_processor.as_ref().map_or(Ok(<(Vec<u32>, Vec<u32>)>::default()), |post| post.around());
+            definition.post_processor.as_ref().map_or(Ok(<(Vec<u32>, Vec<u32>)>::default()), PostProcessor::around);
         let around = around.map_err(|what| format!("post_processor: {what}"))?;
         if let Some(id) = around.0.iter().chain(&around.1).find(|&&id| id >= size) {
             return Err(format!("post_processor: the id {id} is not in the vocabulary of {size}"));
@@ -359,10 +359,10 @@ fn composes(normalizer: &Normalizer) -> bool {
 fn added_ids(definition: &Definition) -> std::result::Result<u32, String> {
     let (vocabulary, mut size) = (&definition.vocabulary, definition.vocabulary.size());
     let mut next = vocabulary.len() as u32;
-    let mut seen: FxHashMap<&str, ()> = FxHashMap::default();
+    let mut seen: FxHashSet<&str> = FxHashSet::default();
     for (index, token) in definition.added_tokens.iter().enumerate() {
         let wrong = |what: String| format!("added_tokens[{index}] ({:?}): {what}", token.content);
-        if seen.insert(&token.content, ()).is_some() {
+        if !seen.insert(&token.content) {
             return Err(wrong("it is there twice".to_owned()));
         }
         let expected = vocabulary.id(&token.content).unwrap_or(next);
@@ -393,7 +393,7 @@ fn byte_level_bpe(definition: &Definition) -> std::result::Result<Bpe, String> {
             definition.vocabulary.iter().filter_map(|(token, id)| Some((byte_chars::bytes(token)?.into(), id)));
         whole.extend(spelled);
     }
-    Ok(Bpe::new(byte_ids, &settings.merges, whole))
+    Ok(Bpe::new(&byte_ids, &settings.merges, whole))
 }
 
 /// The pre-tokenizer made ready.
