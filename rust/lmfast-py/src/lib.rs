@@ -14,6 +14,8 @@ mod tokenizer;
 mod _core {
     #[pymodule_export]
     use crate::error::FormatError;
+    #[pymodule_export]
+    use crate::ngram::{NgramModel, TextBatches};
 
     /// The version of the package, from Cargo.toml.
     #[pymodule_export]
