@@ -42,7 +42,13 @@ pub(crate) struct Adjusted {
 }
 
 /// Adjusts the counts of one order.
-pub(crate) fn adjust(corpus: &Corpus, sorted: &Sorted, order: usize, highest: bool, control: &Control) -> Result<Adjusted> {
+pub(crate) fn adjust(
+    corpus: &Corpus,
+    sorted: &Sorted,
+    order: usize,
+    highest: bool,
+    control: &Control,
+) -> Result<Adjusted> {
     let parts: Vec<(Vec<u32>, Vec<u32>, Statistics)> = sorted
         .chunks
         .par_iter()

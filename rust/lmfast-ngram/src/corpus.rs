@@ -74,7 +74,10 @@ impl Corpus {
 
     fn with_vocabulary(vocab_size: u32) -> Result<Self> {
         let vocabulary_size = vocab_size.checked_add(SPECIALS).filter(|&size| size < u32::MAX).ok_or_else(|| {
-            Error::invalid(format!("vocab_size={vocab_size}: at most {} words can be told apart", u32::MAX - SPECIALS - 1))
+            Error::invalid(format!(
+                "vocab_size={vocab_size}: at most {} words can be told apart",
+                u32::MAX - SPECIALS - 1
+            ))
         })?;
         Ok(Self { ids: Vec::new(), vocabulary_size })
     }

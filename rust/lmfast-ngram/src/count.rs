@@ -193,19 +193,13 @@ impl<const LIMBS: usize> Record<LIMBS> {
 
 fn sort_bucket<const LIMBS: usize>(corpus: &Corpus, order: usize, bits: usize, ends: &mut [u32], shapes: &mut [Shape]) {
     let record = |&end: &u32| Record::<LIMBS>::new(corpus.ids(), end, order, bits);
-    let mut records: Vec<_> = if ends.len() < 1 << 15 {
-        ends.iter().map(record).collect()
-    } else {
-        ends.par_iter().map(record).collect()
-    };
+    let mut records: Vec<_> =
+        if ends.len() < 1 << 15 { ends.iter().map(record).collect() } else { ends.par_iter().map(record).collect() };
     records.par_sort_unstable();
     let mut before: Option<&Record<LIMBS>> = None;
     for ((record, end), shape) in records.iter().zip(ends).zip(shapes) {
         *end = record.end;
-        *shape = Shape {
-            shared: before.map_or(0, |before| record.shared(before, bits)),
-            length: record.length as u8,
-        };
+        *shape = Shape { shared: before.map_or(0, |before| record.shared(before, bits)), length: record.length as u8 };
         before = Some(record);
     }
 }

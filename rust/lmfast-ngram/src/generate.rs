@@ -47,8 +47,8 @@ impl Sampling {
         if self.temperature == 0.0 {
             return words.into_iter().min_by(best_first).map(|(word, _)| word);
         }
-        if self.temperature != 1.0 {
-            words.iter_mut().for_each(|(_, weight)| *weight = weight.powf(1.0 / self.temperature));
+        for (_, weight) in &mut words {
+            *weight = weight.powf(1.0 / self.temperature);
         }
         if let Some(number) = self.top_k.filter(|&number| number < words.len()) {
             words.select_nth_unstable_by(number, best_first);
@@ -91,7 +91,8 @@ impl Model {
         control: &Control,
     ) -> Result<Vec<u32>> {
         sampling.check()?;
-        let (view, mut state, mut random, mut drawn) = (self.view(), self.state_after(context), SplitMix(seed), Vec::new());
+        let (view, mut state, mut random, mut drawn) =
+            (self.view(), self.state_after(context), SplitMix(seed), Vec::new());
         control.begin("generating", max_tokens as u64);
         while drawn.len() < max_tokens {
             control.check()?;

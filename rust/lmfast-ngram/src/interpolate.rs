@@ -38,7 +38,13 @@ pub(crate) struct Lower<'a> {
 ///
 /// Without interpolation the mass that discounting frees goes to the unknown word alone, as in `SRILM`. `<s>` has
 /// probability 1: it is only ever a context.
-pub(crate) fn unigrams(counts: &[u32], context: &Context, discount: &Discount, uniform: f32, interpolate: bool) -> Vec<f32> {
+pub(crate) fn unigrams(
+    counts: &[u32],
+    context: &Context,
+    discount: &Discount,
+    uniform: f32,
+    interpolate: bool,
+) -> Vec<f32> {
     let probability = |(&count, id)| {
         let own = discount.apply(count) / context.denominator;
         match id {

@@ -113,7 +113,10 @@ pub fn estimate(
 
 fn check(corpus: &Corpus, vocabulary: &Vocabulary, options: &Options) -> Result<()> {
     if !(1..=MOST_ORDERS).contains(&options.order) {
-        return Err(Error::invalid(format!("order={}: models of order 1 to {MOST_ORDERS} are estimated", options.order)));
+        return Err(Error::invalid(format!(
+            "order={}: models of order 1 to {MOST_ORDERS} are estimated",
+            options.order
+        )));
     }
     if vocabulary.len() != corpus.vocabulary_size() as usize {
         let (words, ids) = (vocabulary.len(), corpus.vocabulary_size());

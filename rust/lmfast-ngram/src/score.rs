@@ -172,7 +172,11 @@ impl Model {
     }
 
     /// What text costs, every line of a document a sentence. Uses the current pool of threads.
-    pub fn perplexity(&self, batches: impl Iterator<Item = Result<Documents>>, control: &Control) -> Result<Perplexity> {
+    pub fn perplexity(
+        &self,
+        batches: impl Iterator<Item = Result<Documents>>,
+        control: &Control,
+    ) -> Result<Perplexity> {
         let (view, lookup) = (self.view(), self.vocabulary().lookup());
         let mut sums = Perplexity::default();
         for batch in batches {
@@ -184,7 +188,9 @@ impl Model {
                 Ok(sentences.iter().map(cost).collect::<Vec<_>>())
             });
             for part in parts.collect::<Result<Vec<_>>>()? {
-                part.iter().for_each(|cost| sums.add(cost));
+                for cost in &part {
+                    sums.add(cost);
+                }
             }
             control.advance(batch.source_bytes);
         }
@@ -195,7 +201,12 @@ impl Model {
     ///
     /// # Errors
     /// [`lmfast_base::Error::Invalid`] for offsets that do not fit, or a token outside the vocabulary.
-    pub fn perplexity_of_tokens<T: TokenId>(&self, tokens: &[T], offsets: &[u64], control: &Control) -> Result<Perplexity> {
+    pub fn perplexity_of_tokens<T: TokenId>(
+        &self,
+        tokens: &[T],
+        offsets: &[u64],
+        control: &Control,
+    ) -> Result<Perplexity> {
         let (view, vocab_size) = (self.view(), self.num_tokens());
         let documents: Vec<(&[T], u64)> = documents(tokens, offsets)?.zip(offsets.iter().copied()).collect();
         control.begin("scoring", tokens.len() as u64);
@@ -207,7 +218,9 @@ impl Model {
             Ok(Walk::new(view, true).sentence(framed(words.into_iter(), true)))
         });
         let mut sums = Perplexity::default();
-        costs.collect::<Result<Vec<_>>>()?.iter().for_each(|cost| sums.add(cost));
+        for cost in costs.collect::<Result<Vec<_>>>()? {
+            sums.add(&cost);
+        }
         Ok(sums)
     }
 
@@ -216,7 +229,12 @@ impl Model {
     ///
     /// # Errors
     /// [`lmfast_base::Error::Invalid`] for offsets that do not fit, or a token outside the vocabulary.
-    pub fn token_stream_scores<T: TokenId>(&self, tokens: &[T], offsets: &[u64], control: &Control) -> Result<Vec<f32>> {
+    pub fn token_stream_scores<T: TokenId>(
+        &self,
+        tokens: &[T],
+        offsets: &[u64],
+        control: &Control,
+    ) -> Result<Vec<f32>> {
         let (view, vocab_size) = (self.view(), self.num_tokens());
         let mut scores = vec![0.0; tokens.len()];
         let mut work = Vec::with_capacity(offsets.len());

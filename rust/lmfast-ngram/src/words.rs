@@ -58,7 +58,8 @@ impl Reader {
         let mut documents_before = 0;
         let mut batches = batches.peekable();
         while batches.peek().is_some() {
-            let group: Vec<Documents> = batches.by_ref().take(2 * rayon::current_num_threads()).collect::<Result<_>>()?;
+            let group: Vec<Documents> =
+                batches.by_ref().take(2 * rayon::current_num_threads()).collect::<Result<_>>()?;
             control.check()?;
             let lookup = self.vocabulary.lookup();
             let parts: Vec<_> = group.par_iter().map(|documents| Part::read(documents, lookup, self.unknown)).collect();

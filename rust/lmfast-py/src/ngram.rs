@@ -61,9 +61,7 @@ impl NgramModel {
     fn words(&self, text: &Text<'_>) -> PyResult<Vec<u32>> {
         match text {
             Text::Words(text) => Ok(self.model.word_ids(text.to_str()?)),
-            Text::Tokens(tokens) => {
-                with_tokens!(tokens, slice => self.model.token_words(slice)).map_err(to_python)
-            }
+            Text::Tokens(tokens) => with_tokens!(tokens, slice => self.model.token_words(slice)).map_err(to_python),
         }
     }
 }
@@ -149,7 +147,11 @@ impl NgramModel {
             "word" => Unknown::Word,
             "skip" => Unknown::Skip,
             "error" => Unknown::Error,
-            _ => return Err(to_python(Error::invalid(format!("unk={unk:?}: 'unknown', 'word', 'skip' or 'error' was expected")))),
+            _ => {
+                return Err(to_python(Error::invalid(format!(
+                    "unk={unk:?}: 'unknown', 'word', 'skip' or 'error' was expected"
+                ))));
+            }
         };
         let source = Lines::open(source, text_field)?;
         let options = options(order, discount_fallback, interpolate_unigrams, vocab_pad);
@@ -267,9 +269,8 @@ impl NgramModel {
         progress: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Bound<'py, PyArray1<f32>>> {
         let texts = texts.iter().map(|text| text.to_str()).collect::<PyResult<Vec<_>>>()?;
-        let scores = gate::run(py, progress, |control| {
-            in_pool(threads, || self.model.score_batch(&texts, bos, eos, control))
-        })?;
+        let scores =
+            gate::run(py, progress, |control| in_pool(threads, || self.model.score_batch(&texts, bos, eos, control)))?;
         Ok(scores.into_pyarray(py))
     }
 

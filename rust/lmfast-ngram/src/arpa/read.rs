@@ -81,10 +81,9 @@ impl<'a, R: BufRead> Reader<'a, R> {
     fn next(&mut self) -> Result<bool> {
         self.line.clear();
         self.number += 1;
-        let read = self
-            .input
-            .read_until(b'\n', &mut self.line)
-            .map_err(|error| Error::format(self.path, format!("the compressed data is cut short or damaged ({error})")))?;
+        let read = self.input.read_until(b'\n', &mut self.line).map_err(|error| {
+            Error::format(self.path, format!("the compressed data is cut short or damaged ({error})"))
+        })?;
         if self.number % 1024 == 0 {
             self.control.check()?;
         }
@@ -118,9 +117,8 @@ impl<'a, R: BufRead> Reader<'a, R> {
         for (&count, level) in counts.iter().zip(1..).skip(1) {
             let mut entries = self.section(level, count, level == order, &words, &builder)?;
             entries.par_sort_unstable_by_key(|entry| (entry.context, entry.word));
-            let twice = entries.windows(2).any(|pair| {
-                matches!(pair, [a, b] if (a.context, a.word) == (b.context, b.word))
-            });
+            let twice =
+                entries.windows(2).any(|pair| matches!(pair, [a, b] if (a.context, a.word) == (b.context, b.word)));
             if twice {
                 return Err(Error::format(self.path, format!("one of the {level}-grams is there twice")));
             }
@@ -158,8 +156,14 @@ impl<'a, R: BufRead> Reader<'a, R> {
         if counts.is_empty() || counts.len() > MOST_ORDERS {
             return Err(self.broken(format!("{} orders: models of order 1 to {MOST_ORDERS} are read", counts.len())));
         }
-        if counts.iter().try_fold(0_u64, |sum, &count| sum.checked_add(count)).is_none_or(|sum| sum >= u64::from(u32::MAX)) {
-            return Err(self.broken("more than 2^32 n-grams are announced: the file is damaged, or too large to be read"));
+        if counts
+            .iter()
+            .try_fold(0_u64, |sum, &count| sum.checked_add(count))
+            .is_none_or(|sum| sum >= u64::from(u32::MAX))
+        {
+            return Err(
+                self.broken("more than 2^32 n-grams are announced: the file is damaged, or too large to be read")
+            );
         }
         Ok(counts)
     }
@@ -181,7 +185,8 @@ impl<'a, R: BufRead> Reader<'a, R> {
         let mut read = 0;
         while self.next()? && !self.line.is_empty() {
             let line = self.parse(highest)?;
-            let (spelling, entry) = (line.words, ArpaEntry { log10_prob: line.log10_prob, backoff: line.backoff, context: 0, word: 0 });
+            let (spelling, entry) =
+                (line.words, ArpaEntry { log10_prob: line.log10_prob, backoff: line.backoff, context: 0, word: 0 });
             if spelling.is_empty() || spelling.contains(' ') {
                 return Err(self.broken("one word was expected"));
             }
@@ -240,7 +245,11 @@ impl<'a, R: BufRead> Reader<'a, R> {
                 return Err(self.broken(format!("{order} words were expected")));
             };
             let context = builder.find(context).ok_or_else(|| {
-                self.broken(format!("its first {} words are not among the {}-grams, so it cannot be reached", order - 1, order - 1))
+                self.broken(format!(
+                    "its first {} words are not among the {}-grams, so it cannot be reached",
+                    order - 1,
+                    order - 1
+                ))
             })?;
             entries.push(ArpaEntry { context, word, log10_prob: line.log10_prob, backoff: line.backoff });
         }
@@ -260,12 +269,16 @@ impl<'a, R: BufRead> Reader<'a, R> {
         if announced == read {
             return Ok(());
         }
-        Err(self.broken(format!("{read} {order}-grams were read and {announced} announced: the file is cut short or damaged")))
+        Err(self.broken(format!(
+            "{read} {order}-grams were read and {announced} announced: the file is cut short or damaged"
+        )))
     }
 
     fn parse(&self, highest: bool) -> Result<Line<'_>> {
         let mut fields = self.text()?.split('\t');
-        let (Some(log10_prob), Some(words), backoff, None) = (fields.next(), fields.next(), fields.next(), fields.next()) else {
+        let (Some(log10_prob), Some(words), backoff, None) =
+            (fields.next(), fields.next(), fields.next(), fields.next())
+        else {
             return Err(self.broken("a log10 probability, a tab, words separated by spaces, and perhaps a tab and a log10 back-off weight were expected"));
         };
         let log10_prob = self.number(log10_prob)?;
@@ -282,6 +295,8 @@ impl<'a, R: BufRead> Reader<'a, R> {
     /// A number; adding 0 makes a negative zero positive.
     fn number(&self, text: &str) -> Result<f32> {
         let number = text.parse().ok().filter(|number: &f32| !number.is_nan() && *number != f32::INFINITY);
-        number.map(|number| number + 0.0).ok_or_else(|| self.broken(format!("{text:?} is no log10 of a probability or weight")))
+        number
+            .map(|number| number + 0.0)
+            .ok_or_else(|| self.broken(format!("{text:?} is no log10 of a probability or weight")))
     }
 }

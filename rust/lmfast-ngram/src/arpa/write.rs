@@ -9,7 +9,7 @@ use lmfast_base::{AtomicFile, Control, Error, Result};
 use rayon::prelude::*;
 
 use crate::corpus::{SPECIALS, UNKNOWN};
-use crate::model::{Model, View};
+use crate::model::{Model, ROOT, View};
 
 /// Lines are made in pieces of this many n-grams.
 const PIECE: usize = 1 << 14;
@@ -22,6 +22,7 @@ impl Model {
     /// of two that are spelled alike.
     pub fn save_arpa(&self, path: impl AsRef<Path>, control: &Control) -> Result<()> {
         let path = path.as_ref();
+        self.verify(control)?;
         let spellings = self.spellings()?;
         control.begin("writing", self.counts().iter().sum());
         let file = AtomicFile::create(path)?;
@@ -46,7 +47,11 @@ impl Model {
             let word = vocabulary.word(id);
             if id >= SPECIALS && word == "<unk>" {
                 let taken = lookup.find(b"<UNK>").is_some();
-                return if taken { refuse(word, "for \"<UNK>\", its other name there, is a word too") } else { Ok("<UNK>") };
+                return if taken {
+                    refuse(word, "for \"<UNK>\", its other name there, is a word too")
+                } else {
+                    Ok("<UNK>")
+                };
             }
             if word.is_empty() || word.contains(['\0', '\t', '\n', '\r', ' ']) {
                 return refuse(word, "for white space separates words there");
@@ -62,16 +67,14 @@ impl Model {
     fn write_arpa(&self, file: &mut impl Write, path: &Path, spellings: &[&str], control: &Control) -> Result<()> {
         let view = self.view();
         let counts = self.counts();
-        let mut header = "\\data\\\n".to_owned();
-        for (count, order) in counts.iter().zip(1..) {
-            header += &format!("ngram {order}={count}\n");
-        }
+        let sizes = counts.iter().zip(1..).map(|(count, order)| format!("ngram {order}={count}\n"));
+        let header = format!("\\data\\\n{}", sizes.collect::<String>());
         file.write_all(header.as_bytes()).map_err(Error::io(path))?;
-        let mut order_below = Vec::new();
+        let (mut order_below, first_words) = (Vec::new(), first_words(&view));
         for order in 1..=self.order() {
             let in_order = suffix_order(&view, order, &order_below);
             file.write_all(format!("\n\\{order}-grams:\n").as_bytes()).map_err(Error::io(path))?;
-            let lines = Lines { view, spellings, order, parents: parents(&view, order) };
+            let lines = Lines { view, spellings, order, first_words: &first_words };
             for group in in_order.chunks(PIECE * 4 * rayon::current_num_threads()) {
                 control.check()?;
                 let pieces: Vec<Vec<u8>> = group.par_chunks(PIECE).map(|nodes| lines.write(nodes)).collect();
@@ -116,33 +119,37 @@ fn suffix_order(view: &View<'_>, order: usize, order_below: &[u32]) -> Vec<u32> 
     sorted
 }
 
-/// The context of each node below an order, by node.
-fn parents(view: &View<'_>, order: usize) -> Vec<u32> {
-    let mut parents = vec![0; view.level_starts[order + 1] as usize];
-    for parent in 0..view.level_starts[order] {
-        for child in view.children(parent) {
-            parents[child] = parent;
-        }
+/// The first word of every node.
+fn first_words(view: &View<'_>) -> Vec<u32> {
+    let mut first_words = view.words.to_vec();
+    for parent in view.level_starts[1]..view.level_starts[view.level_starts.len() - 2] {
+        let first_word = first_words[parent as usize];
+        first_words[view.children(parent)].fill(first_word);
     }
-    parents
+    first_words
 }
 
 struct Lines<'a> {
     view: View<'a>,
     spellings: &'a [&'a str],
     order: usize,
-    parents: Vec<u32>,
+    first_words: &'a [u32],
 }
 
 impl Lines<'_> {
     fn write(&self, nodes: &[u32]) -> Vec<u8> {
         let mut text = Vec::with_capacity(nodes.len() * (16 + 8 * self.order));
-        let mut words = vec![0; self.order];
+        let (mut words, mut known_suffix) = (vec![0; self.order], ROOT);
         for &node in nodes {
-            let mut at = node;
-            for word in words.iter_mut().rev() {
-                *word = self.view.words[at as usize];
-                at = self.parents[at as usize];
+            let suffix = self.view.suffix(node);
+            if suffix != known_suffix {
+                self.read(suffix, &mut words[1..]);
+                known_suffix = suffix;
+            }
+            words[0] = self.first_words[node as usize];
+            if self.view.order_of(suffix) as usize + 1 != self.order {
+                self.read_upwards(node, &mut words);
+                known_suffix = ROOT;
             }
             push_number(&mut text, self.view.log10_prob(node));
             let mut separator = b'\t';
@@ -159,12 +166,46 @@ impl Lines<'_> {
         }
         text
     }
+
+    /// The words of a node, from the first words of its ends. Neighbours in suffix order share most of these nodes.
+    fn read(&self, node: u32, words: &mut [u32]) {
+        let mut at = node;
+        for word in words {
+            *word = self.first_words[at as usize];
+            at = self.view.suffix(at);
+        }
+    }
+
+    /// The words of a node whose suffix is not the n-gram without its first word, for the model lacks that one.
+    fn read_upwards(&self, node: u32, words: &mut [u32]) {
+        let mut at = node;
+        for word in words.iter_mut().rev() {
+            *word = self.view.words[at as usize];
+            at = self.view.inner.partition_point(|inner| inner.first_child <= at) as u32 - 1;
+        }
+    }
 }
 
-/// The fewest digits that read back as the same number, in exponent form below 1e-6.
+/// The fewest digits that read back as the same number, in exponent form below 1e-6. Where two numbers of so many digits
+/// are equally near, the one with the even last digit.
 fn push_number(text: &mut Vec<u8>, number: f32) {
+    let start = text.len();
     // Writing to memory cannot fail.
-    let _ = if number != 0.0 && number.abs() < 1e-6 { write!(text, "{number:e}") } else { write!(text, "{number}") };
+    if number != 0.0 && number.abs() < 1e-6 {
+        let _ = write!(text, "{number:e}");
+        return;
+    }
+    let _ = write!(text, "{number}");
+    // Rust rounds such a tie away from zero. A binary fraction of k bits has exactly k decimals, the last of them a 5: it
+    // lies half way if one decimal fewer is printed.
+    let decimals = text[start..].iter().rev().position(|&byte| byte == b'.').unwrap_or_default();
+    let exponent = number.to_bits() >> 23 & 0xff;
+    let mantissa = number.to_bits() & 0x7f_ffff | 0x80_0000;
+    if decimals > 0 && (exponent + mantissa.trailing_zeros()) as usize + decimals + 1 == 150 {
+        if let Some(last) = text.last_mut().filter(|last| (**last - b'0') % 2 == 1) {
+            *last -= 1;
+        }
+    }
 }
 
 #[cfg(test)]
@@ -184,6 +225,10 @@ mod tests {
             (-1e-7, "-1e-7"),
             (f32::NEG_INFINITY, "-inf"),
             (-123_456_790.0, "-123456790"),
+            (-389.0 / 256.0, "-1.5195312"),
+            (-477.0 / 256.0, "-1.8632812"),
+            (-0.062_5, "-0.0625"),
+            (-2.5, "-2.5"),
         ] {
             let mut text = Vec::new();
             push_number(&mut text, number);

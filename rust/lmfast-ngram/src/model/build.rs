@@ -205,7 +205,8 @@ fn parts<'a>(starts: &'a [u32], placed: &'a mut [u32], number: usize) -> Vec<(u3
     let share = placed.len().div_ceil(number.max(1));
     let (mut parts, mut first, mut placed) = (Vec::new(), 0, placed);
     for part in 1..=number {
-        let last = if part == number { contexts } else { starts.partition_point(|&start| (start as usize) < part * share) };
+        let last =
+            if part == number { contexts } else { starts.partition_point(|&start| (start as usize) < part * share) };
         let last = last.clamp(first, contexts);
         let mine;
         (mine, placed) = placed.split_at_mut((starts[last] - starts[first]) as usize);

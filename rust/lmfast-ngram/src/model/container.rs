@@ -91,7 +91,8 @@ pub(super) fn write(path: &Path, format: &Format, sections: &[(&str, &[u8])], co
         offset += length;
     }
     let (magic, incomplete) = (format.magic, format.incomplete);
-    let mut header = Header { magic, version: format.version, sections: table.len() as u32, length: offset, checksum: 0 };
+    let mut header =
+        Header { magic, version: format.version, sections: table.len() as u32, length: offset, checksum: 0 };
     header.checksum = checksum(&header, &table);
 
     let mut file = AtomicFile::create(path)?;
@@ -127,10 +128,7 @@ impl Container {
     /// Checks the header and that every section lies within the file; does not read the sections.
     pub(super) fn open(map: Map, format: &Format) -> Result<Self> {
         let broken = |what: String| Error::format(map.path(), what);
-        let header = *map
-            .slice::<Header>(0, 1)?
-            .first()
-            .ok_or_else(|| broken("the header is missing".to_owned()))?;
+        let header = *map.slice::<Header>(0, 1)?.first().ok_or_else(|| broken("the header is missing".to_owned()))?;
         if header.magic == format.incomplete {
             return Err(broken("this model was never written to its end: save it again".to_owned()));
         }
@@ -154,7 +152,8 @@ impl Container {
         if checksum(&header, &table) != header.checksum {
             return Err(broken("the checksum of the header does not fit: the file is damaged".to_owned()));
         }
-        let outside = |section: &Section| section.offset.checked_add(section.length).is_none_or(|end| end > header.length);
+        let outside =
+            |section: &Section| section.offset.checked_add(section.length).is_none_or(|end| end > header.length);
         if table.iter().any(outside) {
             return Err(broken("a section reaches past the end: the file is damaged".to_owned()));
         }
@@ -163,17 +162,19 @@ impl Container {
 
     fn find(&self, name: &str) -> Result<&Section> {
         let padded = padded_name(name);
-        self.table
-            .iter()
-            .find(|section| section.name == padded)
-            .ok_or_else(|| Error::format(self.map.path(), format!("the section {name:?} is missing: the file is damaged")))
+        self.table.iter().find(|section| section.name == padded).ok_or_else(|| {
+            Error::format(self.map.path(), format!("the section {name:?} is missing: the file is damaged"))
+        })
     }
 
     /// Offset and number of values of a section.
     pub(super) fn section<T>(&self, name: &str) -> Result<(usize, usize)> {
         let section = self.find(name)?;
         if section.length % size_of::<T>() as u64 != 0 {
-            return Err(Error::format(self.map.path(), format!("the section {name:?} ends within a value: the file is damaged")));
+            return Err(Error::format(
+                self.map.path(),
+                format!("the section {name:?} ends within a value: the file is damaged"),
+            ));
         }
         Ok((section.offset as usize, section.length as usize / size_of::<T>()))
     }

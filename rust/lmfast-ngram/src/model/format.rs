@@ -31,7 +31,11 @@ pub(crate) fn is_lmn(start: &[u8]) -> bool {
 
 impl Model {
     /// Writes the model as a `.lmn` file.
+    ///
+    /// # Errors
+    /// [`Error::Format`] if the model is mapped from a file that is damaged.
     pub fn save_lmn(&self, path: impl AsRef<Path>, control: &Control) -> Result<()> {
+        self.verify(control)?;
         let mut shape = vec![self.order() as u64, u64::from(self.kind == Kind::Tokens)];
         shape.extend(self.counts());
         let sections: [(&str, &[u8]); 7] = [
@@ -49,8 +53,9 @@ impl Model {
     /// Maps a `.lmn` file. Reads the header only; [`verify`](Self::verify) reads the rest.
     pub(crate) fn load_lmn(map: Map) -> Result<Self> {
         let file = Container::open(map, &FORMAT)?;
-        let level_starts = level_starts(file.checked::<u64>("shape")?)
-            .ok_or_else(|| Error::format(file.map.path(), "the numbers of n-grams make no sense: the file is damaged"))?;
+        let level_starts = level_starts(file.checked::<u64>("shape")?).ok_or_else(|| {
+            Error::format(file.map.path(), "the numbers of n-grams make no sense: the file is damaged")
+        })?;
         let [.., leaf_start, end] = level_starts[..] else {
             return Err(Error::format(file.map.path(), "there is no order: the file is damaged"));
         };
@@ -62,7 +67,10 @@ impl Model {
             slots: column(&file, "slots", None)?,
         };
         if !vocabulary.slots.as_slice().len().is_power_of_two() {
-            return Err(Error::format(file.map.path(), "the size of \"slots\" is no power of two: the file is damaged"));
+            return Err(Error::format(
+                file.map.path(),
+                "the size of \"slots\" is no power of two: the file is damaged",
+            ));
         }
         Ok(Self {
             kind,
@@ -76,12 +84,21 @@ impl Model {
         })
     }
 
-    /// Reads a mapped file whole and compares its checksums; a model in memory is always sound.
+    /// Reads a mapped file whole, compares its checksums, and checks that its numbers make a trie; a model in memory is
+    /// always sound.
     ///
     /// # Errors
-    /// [`Error::Format`] naming the damaged section.
+    /// [`Error::Format`] saying what is damaged.
     pub fn verify(&self, control: &Control) -> Result<()> {
-        self.file.as_ref().map_or(Ok(()), |file| file.verify(control))
+        let Some(file) = &self.file else { return Ok(()) };
+        file.verify(control)?;
+        if self.view().is_trie() {
+            return Ok(());
+        }
+        Err(Error::format(
+            file.map.path(),
+            "the checksums fit, but the numbers make no model: another program wrote this file",
+        ))
     }
 }
 

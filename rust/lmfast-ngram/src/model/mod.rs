@@ -127,6 +127,21 @@ impl View<'_> {
         self.inner.len() as u32 - 1
     }
 
+    /// Whether children and suffixes lie where they must, and children are sorted.
+    fn is_trie(&self) -> bool {
+        let levels = || self.level_starts.windows(2).map(|pair| (pair[0], pair[1]));
+        let rising = self.inner.windows(2).all(|pair| pair[0].first_child <= pair[1].first_child);
+        let apart =
+            levels().all(|(start, end)| self.inner.get(start as usize).is_none_or(|inner| inner.first_child == end));
+        let closed = self.inner.last().map(|last| last.first_child) == self.level_starts.last().copied();
+        let sorted = (0..self.num_inner()).all(|node| {
+            let words = self.words.get(self.children(node)).unwrap_or_default();
+            words.is_sorted_by(|a, b| a < b) && words.last().is_none_or(|&last| last < self.num_words())
+        });
+        let shorter = levels().skip(1).all(|(start, end)| (start..end).all(|node| self.suffix(node) < start));
+        rising && apart && closed && sorted && shorter
+    }
+
     /// The length of a node's n-gram.
     pub(crate) fn order_of(&self, node: u32) -> u8 {
         self.level_starts.iter().skip(1).take_while(|&&start| start <= node).count() as u8
