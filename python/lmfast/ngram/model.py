@@ -126,7 +126,7 @@ class NgramModel:
         >>> NgramModel.train(["to be or not to be"], order=2, discount_fallback=(0.5, 1, 1.5)).num_ngrams
         13
         """
-        del temporary_folder
+        del temporary_folder  # all is in memory
         _refuse_unsupported(smoothing=smoothing, prune=tuple(prune), memory=memory, vocabulary=vocabulary)
         options: dict[str, Any] = {
             "discount_fallback": DEFAULT_FALLBACK if discount_fallback == "auto" else _three(discount_fallback),

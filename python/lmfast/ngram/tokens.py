@@ -70,9 +70,7 @@ def as_documents(source: Any) -> Documents | None:
     return as_tokens(tokens), np.ascontiguousarray(offsets, np.uint64)
 
 
-def encode(
-    source: Source, tokenizer: TokenizerLike, *, lines: bool = False, text_field: str = "text"
-) -> Documents:
+def encode(source: Source, tokenizer: TokenizerLike, *, lines: bool = False, text_field: str = "text") -> Documents:
     """Encode every document of a source. Special tokens spelled out in the text are ordinary text."""
     batches = TextBatches(resolve(source), lines=lines, text_field=text_field)
     return _joined(tokenizer.encode_array(batch, add_special_tokens=False, special="text") for batch in batches)
