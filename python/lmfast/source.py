@@ -8,9 +8,13 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
-__all__ = ["Source", "resolve"]
+from lmfast._core import DocumentReader
+
+__all__ = ["Source", "documents", "resolve"]
 
 Source = str | os.PathLike[str] | Iterable[str] | Iterable[os.PathLike[str]]
 """A path or a glob (`str` or `PathLike`), several `PathLike`, or an iterable of `str`, one document each."""
@@ -41,9 +45,35 @@ def resolve(source: Source) -> list[str] | Iterator[str]:
                 raise FileNotFoundError(2, "No file matches the pattern", name)
             return matches
         return [name]
-    if isinstance(source, (bytes, bytearray)) or not isinstance(source, Iterable):
+    other: Any = source
+    if isinstance(other, (bytes, bytearray)) or not isinstance(other, Iterable):
         message = f"a source of text is a path, several paths or an iterable of str, not {type(source).__name__}"
         raise TypeError(message)
-    if isinstance(source, (list, tuple)) and source and all(isinstance(member, os.PathLike) for member in source):
-        return [os.fspath(member) for member in source]
-    return iter(source)  # type: ignore[arg-type]
+    if isinstance(other, (list, tuple)) and other and all(isinstance(member, os.PathLike) for member in other):
+        return [os.fspath(member) for member in other]
+    documents: Iterator[str] = iter(other)
+    return documents
+
+
+def documents(source: Source, *, lines: bool = False, text_field: str = "text") -> Iterator[str]:
+    """Every document of a source, one after the other, in memory for a few megabytes of text.
+
+    Args:
+        source: See `Source`.
+        lines: Each line of a text file is a document, without its line end.
+        text_field: The field of a `.jsonl` line that holds the text.
+
+    Returns:
+        An iterator of documents.
+
+    Raises:
+        OSError: A file that cannot be read; told when the iterator is made, before the first document.
+        FormatError: A file that is not UTF-8 text, or damaged.
+
+    >>> list(documents(["a document", "another"]))
+    ['a document', 'another']
+    """
+    found = resolve(source)
+    if isinstance(found, list):
+        return chain.from_iterable(DocumentReader(found, lines=lines, text_field=text_field))
+    return found

@@ -63,8 +63,7 @@ def outcome(path):
         loaded.generate("the", seed=1)
         loaded.verify()
     except FormatError as error:
-        assert path.name in str(error)
-        return None
+        return None if path.name in str(error) else "the error does not name the file"
     return found
 
 
@@ -117,8 +116,8 @@ def test_incomplete_and_foreign_files(model, tmp_path):
             NgramModel.load(path)
     with pytest.raises(OSError, match="missing"):
         NgramModel.load(tmp_path / "missing.lmn")
+    (tmp_path / "folder.lmn").mkdir()
     with pytest.raises((OSError, FormatError), match="folder"):
-        (tmp_path / "folder.lmn").mkdir()
         NgramModel.load(tmp_path / "folder.lmn")
 
 

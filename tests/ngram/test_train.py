@@ -9,10 +9,10 @@ from lmfast.errors import FormatError
 FALLBACK = (0.5, 1, 1.5)
 
 # Two sentences, order 2, discounts 0.5, 1 and 1.5. Adjusted counts: unigrams a 1 (after <s>), b 1 (after a), c 1 (after
-# a), </s> 2 (after b, c); bigrams are all counted once but "<s> a", twice. Unigrams: the discounts take 3 * 0.5 + 1 = 2.5
-# from 5, so gamma = 0.5, shared by 5 words: 0.1 each. p(a) = 0.5 / 5 + 0.1 = 0.2 = p(b) = p(c), p(</s>) = 1 / 5 + 0.1.
-# Contexts: after <s>, gamma = 1 / 2, p(a) = 1 / 2 + 0.5 * 0.2; after a, gamma = 2 * 0.5 / 2, p(b) = 0.25 + 0.5 * 0.2;
-# after b and c, gamma = 0.5, p(</s>) = 0.5 + 0.5 * 0.3.
+# a), </s> 2 (after b, c); bigrams are all counted once but "<s> a", twice. Unigrams: the discounts take 3 * 0.5 + 1 =
+# 2.5 from 5, so gamma = 0.5, shared by 5 words: 0.1 each. p(a) = 0.5 / 5 + 0.1 = 0.2 = p(b) = p(c), p(</s>) = 1 / 5 +
+# 0.1. Contexts: after <s>, gamma = 1 / 2, p(a) = 1 / 2 + 0.5 * 0.2; after a, gamma = 2 * 0.5 / 2, p(b) = 0.25 + 0.5 *
+# 0.2; after b and c, gamma = 0.5, p(</s>) = 0.5 + 0.5 * 0.3.
 BY_HAND = {
     ("<unk>",): (0.1, 1),
     ("<s>",): (1, 0.5),

@@ -1,5 +1,7 @@
 //! What a tokenizer is to those who only need its ids.
 
+use crate::Result;
+
 /// Turns text into token ids; implemented by tokenizers, used by whatever builds stores and batches from text.
 pub trait Encode: Send + Sync {
     /// The largest id that can occur, plus one.
@@ -15,5 +17,9 @@ pub trait Encode: Send + Sync {
 /// One thread's encoder; see [`Encode::session`].
 pub trait EncodeSession {
     /// Appends the ids of a document to `ids`. Special tokens spelled out in the text are ordinary text.
-    fn encode(&mut self, text: &str, ids: &mut Vec<u32>);
+    ///
+    /// # Errors
+    /// [`Error::Invalid`](crate::Error::Invalid) for a text that the vocabulary cannot express, or a pattern that
+    /// backtracks without end on it. What `ids` holds beyond its old length is then of no use.
+    fn encode(&mut self, text: &str, ids: &mut Vec<u32>) -> Result<()>;
 }

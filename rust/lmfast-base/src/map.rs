@@ -56,8 +56,9 @@ impl Map {
                 format!("{count} values of {size} bytes at byte {offset} reach past its end at byte {length}: the file is cut short or damaged"),
             )
         })?;
-        bytemuck::try_cast_slice(bytes)
-            .map_err(|error| Error::format(&self.path, format!("values at byte {offset} cannot be read in place: {error}")))
+        bytemuck::try_cast_slice(bytes).map_err(|error| {
+            Error::format(&self.path, format!("values at byte {offset} cannot be read in place: {error}"))
+        })
     }
 
     /// Tells the operating system that the map will be read in no order, so that it does not read ahead.
@@ -67,5 +68,31 @@ impl Map {
             // Advice only: a kernel that refuses it still serves the pages.
             let _ = bytes.advise(memmap2::Advice::Random);
         }
+    }
+
+    /// Asks the operating system to begin reading a range of bytes, without waiting for it.
+    pub fn advise_will_need(&self, offset: usize, length: usize) {
+        #[cfg(unix)]
+        if let Some(bytes) = &self.bytes {
+            // Advice only: what is not read now is read when touched.
+            let _ = bytes.advise_range(memmap2::Advice::WillNeed, offset, length);
+        }
+    }
+
+    /// How often this thread, since it began, touched a mapped page and had to wait for a disk; 0 where the operating
+    /// system does not tell.
+    pub fn disk_waits() -> u64 {
+        #[cfg(target_os = "linux")]
+        {
+            let mut usage = std::mem::MaybeUninit::<libc::rusage>::uninit();
+            // SAFETY: the call writes a whole `rusage` to where it is pointed, unless it fails, which is told by its
+            // result.
+            let usage = unsafe {
+                (libc::getrusage(libc::RUSAGE_THREAD, usage.as_mut_ptr()) == 0).then(|| usage.assume_init())
+            };
+            usage.map_or(0, |usage| usage.ru_majflt as u64)
+        }
+        #[cfg(not(target_os = "linux"))]
+        0
     }
 }

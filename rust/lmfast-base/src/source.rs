@@ -129,7 +129,10 @@ impl Files {
         for path in &paths {
             let metadata = File::open(path).and_then(|file| file.metadata()).map_err(Error::io(path))?;
             if metadata.is_dir() {
-                return Err(Error::format(path, "this is a folder; name its files, for example with a glob such as 'folder/*.txt'"));
+                return Err(Error::format(
+                    path,
+                    "this is a folder; name its files, for example with a glob such as 'folder/*.txt'",
+                ));
             }
             if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("parquet")) {
                 return Err(Error::format(path, "parquet is not read yet; export its text column as .jsonl"));
@@ -261,9 +264,13 @@ impl Reader {
     fn json_text<'a>(&self, line: &'a [u8], field: &str) -> Result<Cow<'a, str>> {
         let line = utf8(&self.path, line, self.line_number)?;
         let number = self.line_number;
-        let object: std::collections::BTreeMap<Cow<'a, str>, Field<'a>> = serde_json::from_str(line).map_err(|error| {
-            Error::format(&self.path, format!("line {number} is not a JSON object ({error}): .jsonl has one object a line"))
-        })?;
+        let object: std::collections::BTreeMap<Cow<'a, str>, Field<'a>> =
+            serde_json::from_str(line).map_err(|error| {
+                Error::format(
+                    &self.path,
+                    format!("line {number} is not a JSON object ({error}): .jsonl has one object a line"),
+                )
+            })?;
         match object.into_iter().find(|(name, _)| name == field) {
             Some((_, Field::Text(text))) => Ok(text),
             Some((_, Field::Other(_))) => {
@@ -286,8 +293,10 @@ enum Field<'a> {
 }
 
 fn without_line_end(line: &[u8]) -> usize {
-    let line = line.strip_suffix(b"\n").unwrap_or(line);
-    line.strip_suffix(b"\r").unwrap_or(line).len()
+    match line.strip_suffix(b"\n") {
+        Some(line) => line.strip_suffix(b"\r").unwrap_or(line).len(),
+        None => line.len(),
+    }
 }
 
 fn utf8<'a>(path: &Path, bytes: &'a [u8], line: u64) -> Result<&'a str> {
@@ -306,9 +315,16 @@ fn utf8<'a>(path: &Path, bytes: &'a [u8], line: u64) -> Result<&'a str> {
 /// A read that fails inside a compressed file is a broken file, any other the operating system's doing.
 fn broken(path: &Path, error: io::Error) -> Error {
     match error.kind() {
-        io::ErrorKind::UnexpectedEof => Error::format(path, "the compressed data ends too early: the file is cut short"),
-        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::Other if error.raw_os_error().is_none() => {
-            Error::format(path, format!("the compressed data is damaged, or of another kind than the name says ({error})"))
+        io::ErrorKind::UnexpectedEof => {
+            Error::format(path, "the compressed data ends too early: the file is cut short")
+        }
+        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::Other
+            if error.raw_os_error().is_none() =>
+        {
+            Error::format(
+                path,
+                format!("the compressed data is damaged, or of another kind than the name says ({error})"),
+            )
         }
         _ => Error::io(path)(error),
     }

@@ -24,7 +24,7 @@ pub(crate) fn to_python(error: Error) -> PyErr {
             });
             let text = source.to_string();
             let reason = text.split(" (os error").next().unwrap_or(&text).to_owned();
-            PyOSError::new_err((number, reason, path))
+            PyOSError::new_err((number, reason, path.into_os_string()))
         }
         Error::Format { .. } => FormatError::new_err(error.to_string()),
         Error::Invalid(what) => PyValueError::new_err(what),

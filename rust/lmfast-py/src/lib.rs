@@ -2,6 +2,7 @@
 //!
 //! Every call that can take long goes through [`gate::run`]. The face that users type is the Python package around it.
 
+mod buffer;
 mod data;
 mod error;
 mod gate;
@@ -13,9 +14,15 @@ mod tokenizer;
 #[pyo3::pymodule]
 mod _core {
     #[pymodule_export]
+    use crate::data::{BatchLoader, TokenStore, TokenWriter, encode_files};
+    #[pymodule_export]
     use crate::error::FormatError;
     #[pymodule_export]
-    use crate::ngram::{NgramModel, TextBatches};
+    use crate::ngram::NgramModel;
+    #[pymodule_export]
+    use crate::source::DocumentReader;
+    #[pymodule_export]
+    use crate::tokenizer::{Decoder, Tokenizer};
 
     /// The version of the package, from Cargo.toml.
     #[pymodule_export]

@@ -1,11 +1,14 @@
 //! Sources of text as Python hands them over: a list of files, or an iterator of documents.
 
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 
 use lmfast_base::source::{Documents, Files, Options};
 use lmfast_base::{Error, Result};
 use pyo3::prelude::*;
-use pyo3::types::{PyIterator, PyString};
+use pyo3::types::{PyIterator, PyList, PyString};
+
+use crate::error::to_python;
 
 /// Batches of documents, from wherever they come.
 pub(crate) type Batches = Box<dyn Iterator<Item = Result<Documents>> + Send>;
@@ -16,7 +19,7 @@ pub(crate) type Batches = Box<dyn Iterator<Item = Result<Documents>> + Send>;
 /// Gives the batches and the total that their `source_bytes` add up to (0: unknown).
 pub(crate) fn open(source: &Bound<'_, PyAny>, options: Options) -> PyResult<(Batches, u64)> {
     if let Ok(paths) = source.extract::<Vec<PathBuf>>() {
-        let files = Files::new(paths, options).map_err(crate::error::to_python)?;
+        let files = Files::new(paths, options).map_err(to_python)?;
         let total = files.total_bytes();
         return Ok((Box::new(files), total));
     }
@@ -61,5 +64,30 @@ impl Iterator for Strings {
             Ok(()) if batch.is_empty() => None,
             Ok(()) => Some(Ok(batch)),
         }
+    }
+}
+
+/// An iterator over the documents of files, a `list[str]` at a time.
+#[pyclass(frozen, module = "lmfast._core")]
+pub(crate) struct DocumentReader {
+    files: Mutex<Files>,
+}
+
+#[pymethods]
+impl DocumentReader {
+    #[new]
+    #[pyo3(signature = (paths, *, lines=false, text_field="text".to_owned()))]
+    fn new(paths: Vec<PathBuf>, lines: bool, text_field: String) -> PyResult<Self> {
+        let options = Options { lines, text_field, keep_line_ends: false };
+        Ok(Self { files: Mutex::new(Files::new(paths, options).map_err(to_python)?) })
+    }
+
+    fn __iter__(this: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        this
+    }
+
+    fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyList>>> {
+        let batch = py.detach(|| self.files.lock().unwrap_or_else(PoisonError::into_inner).next());
+        batch.map(|batch| PyList::new(py, batch.map_err(to_python)?.iter())).transpose()
     }
 }

@@ -1,1 +1,295 @@
 //! Bindings of the crate behind `lmfast.tokenizer`.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use lmfast_base::source::Options as SourceOptions;
+use lmfast_base::{Control, Encode, Error};
+use lmfast_text::train::{Config, Kind};
+use lmfast_text::{Encoded, Encoder, Ids, Options, Special, StreamDecoder};
+use numpy::{PyArray1, PyReadonlyArray1};
+use pyo3::exceptions::{PyOverflowError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedStr;
+use pyo3::types::{PyBytes, PyDict, PyList};
+
+use crate::error::to_python;
+use crate::gate;
+
+/// Below this many bytes of text a call is over before it could be interrupted, and stays on its thread.
+const SHORT: usize = 1 << 14;
+
+/// A tokenizer, and how its ids are made where a store or an n-gram model asks for them.
+#[pyclass(frozen, module = "lmfast._core")]
+pub(crate) struct Tokenizer {
+    inner: Arc<lmfast_text::Tokenizer>,
+    options: Options,
+}
+
+impl Tokenizer {
+    fn new(tokenizer: lmfast_text::Tokenizer) -> Self {
+        let options = Options { add_special_tokens: false, special: Special::Text };
+        Self { inner: Arc::new(tokenizer), options }
+    }
+
+    /// What other parts of lmfast encode with.
+    pub(crate) fn encoder(&self) -> Arc<dyn Encode> {
+        Arc::new(Encoder { tokenizer: self.inner.clone(), options: self.options })
+    }
+}
+
+#[pymethods]
+impl Tokenizer {
+    /// Reads a tokenizer.json.
+    #[staticmethod]
+    fn open(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
+        py.detach(|| lmfast_text::Tokenizer::open(path)).map(Self::new).map_err(to_python)
+    }
+
+    /// Reads the text of a tokenizer.json.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        py.detach(|| lmfast_text::Tokenizer::from_json(text)).map(Self::new).map_err(to_python)
+    }
+
+    /// Makes a vocabulary from a source that lmfast/source.py resolved.
+    #[staticmethod]
+    #[pyo3(signature = (source, vocab_size, kind, pattern, special_tokens, min_frequency, threads, progress))]
+    #[expect(clippy::too_many_arguments, reason = "the settings of a training, each with a name in Python")]
+    fn train(
+        py: Python<'_>,
+        source: &Bound<'_, PyAny>,
+        vocab_size: usize,
+        kind: &str,
+        pattern: String,
+        special_tokens: Vec<String>,
+        min_frequency: u64,
+        threads: Option<usize>,
+        progress: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        let config = Config { kind: kind_of(kind)?, vocab_size, pattern, special_tokens, min_frequency, threads };
+        let (batches, total) = crate::source::open(source, line_by_line())?;
+        gate::run(py, progress, move |control| lmfast_text::train::train(batches, total, &config, control))
+            .map(Self::new)
+    }
+
+    /// The same tokenizer with other options for stores.
+    fn with_options(&self, add_special_tokens: bool, special: &str) -> PyResult<Self> {
+        Ok(Self { inner: self.inner.clone(), options: options(add_special_tokens, special)? })
+    }
+
+    /// Writes a tokenizer.json.
+    fn save(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
+        py.detach(|| self.inner.save(path)).map_err(to_python)
+    }
+
+    /// The text of a tokenizer.json.
+    fn to_json(&self) -> PyResult<String> {
+        self.inner.to_json().map_err(to_python)
+    }
+
+    /// The largest id plus one.
+    #[getter]
+    fn vocab_size(&self) -> u32 {
+        self.inner.vocab_size()
+    }
+
+    /// The id that ends a text.
+    #[getter]
+    fn end_of_text(&self) -> Option<u32> {
+        self.inner.end_of_text()
+    }
+
+    /// Special tokens with their ids.
+    fn special_tokens<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let tokens = PyDict::new(py);
+        self.inner.special_tokens().try_for_each(|(token, id)| tokens.set_item(token, id)).map(|()| tokens)
+    }
+
+    /// All tokens with their ids, in the order of ids.
+    fn vocab<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let tokens = PyDict::new(py);
+        self.inner.vocab().into_iter().try_for_each(|(token, id)| tokens.set_item(token, id)).map(|()| tokens)
+    }
+
+    fn token_to_id(&self, token: &str) -> Option<u32> {
+        self.inner.token_to_id(token)
+    }
+
+    fn id_to_token(&self, id: &Bound<'_, PyAny>) -> PyResult<Option<&str>> {
+        match id.extract::<u32>() {
+            Ok(id) => Ok(self.inner.id_to_token(id)),
+            Err(error) if error.is_instance_of::<PyOverflowError>(id.py()) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The ids of a text.
+    fn encode(&self, py: Python<'_>, text: PyBackedStr, add_special_tokens: bool, special: &str) -> PyResult<Vec<u32>> {
+        let options = options(add_special_tokens, special)?;
+        if text.len() < SHORT {
+            return self.inner.encode(&text, options).map_err(to_python);
+        }
+        gate::run(py, None, |control| {
+            let mut ids = Vec::new();
+            self.inner.session_with(options).append(&text, &mut ids, control).map(|()| ids)
+        })
+    }
+
+    /// A list of ids for each text.
+    fn encode_batch<'py>(
+        &self,
+        py: Python<'py>,
+        texts: Vec<PyBackedStr>,
+        add_special_tokens: bool,
+        special: &str,
+        threads: Option<usize>,
+        progress: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let Encoded { ids, offsets } =
+            self.encoded(py, &texts, options(add_special_tokens, special)?, threads, progress)?;
+        let rows = offsets.windows(2).map(|ends| {
+            let range = ends[0] as usize..ends[1] as usize;
+            match &ids {
+                Ids::Narrow(ids) => PyList::new(py, &ids[range]),
+                Ids::Wide(ids) => PyList::new(py, &ids[range]),
+            }
+        });
+        PyList::new(py, rows.collect::<PyResult<Vec<_>>>()?)
+    }
+
+    /// All ids in one array, and where each text begins.
+    fn encode_array<'py>(
+        &self,
+        py: Python<'py>,
+        texts: Vec<PyBackedStr>,
+        add_special_tokens: bool,
+        special: &str,
+        threads: Option<usize>,
+        progress: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyArray1<u64>>)> {
+        let Encoded { ids, offsets } =
+            self.encoded(py, &texts, options(add_special_tokens, special)?, threads, progress)?;
+        let ids = match ids {
+            Ids::Narrow(ids) => PyArray1::from_vec(py, ids).into_any(),
+            Ids::Wide(ids) => PyArray1::from_vec(py, ids).into_any(),
+        };
+        Ok((ids, PyArray1::from_vec(py, offsets)))
+    }
+
+    /// The text of ids.
+    fn decode(&self, py: Python<'_>, ids: &Bound<'_, PyAny>, skip_special_tokens: bool) -> PyResult<String> {
+        let ids = self.ids(ids)?;
+        py.detach(|| self.inner.decode(&ids, skip_special_tokens)).map_err(to_python)
+    }
+
+    /// The bytes of ids.
+    fn decode_bytes<'py>(
+        &self,
+        py: Python<'py>,
+        ids: &Bound<'py, PyAny>,
+        skip_special_tokens: bool,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let ids = self.ids(ids)?;
+        let bytes = py.detach(|| self.inner.decode_bytes(&ids, skip_special_tokens)).map_err(to_python)?;
+        Ok(PyBytes::new(py, &bytes))
+    }
+
+    /// A decoder at the beginning of a text.
+    fn decoder(&self, skip_special_tokens: bool) -> Decoder {
+        let decoder = StreamDecoder::new(self.inner.clone(), skip_special_tokens);
+        Decoder { tokenizer: self.inner.clone(), decoder: Mutex::new(decoder) }
+    }
+}
+
+impl Tokenizer {
+    fn encoded(
+        &self,
+        py: Python<'_>,
+        texts: &[PyBackedStr],
+        options: Options,
+        threads: Option<usize>,
+        progress: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Encoded> {
+        let bytes: usize = texts.iter().map(|text| text.len()).sum();
+        let encode = |control: &Control| self.inner.encode_batch(texts, options, threads, control);
+        if bytes < SHORT { encode(&Control::default()).map_err(to_python) } else { gate::run(py, progress, encode) }
+    }
+
+    /// Ids out of an array of integers or a sequence of Python's.
+    fn ids(&self, ids: &Bound<'_, PyAny>) -> PyResult<Vec<u32>> {
+        if let Ok(array) = ids.extract::<PyReadonlyArray1<'_, u16>>() {
+            return Ok(array.as_array().iter().copied().map(u32::from).collect());
+        }
+        if let Ok(array) = ids.extract::<PyReadonlyArray1<'_, u32>>() {
+            return Ok(array.as_array().to_vec());
+        }
+        match ids.extract::<Vec<u32>>() {
+            Err(error) if error.is_instance_of::<PyOverflowError>(ids.py()) => {
+                let wrong = ids.try_iter()?.find(|id| !id.as_ref().is_ok_and(|id| id.extract::<u32>().is_ok()));
+                Err(wrong.map_or(Ok(error), |id| id.map(|id| foreign(&id, self.inner.vocab_size())))?)
+            }
+            other => other,
+        }
+    }
+}
+
+/// Decodes ids as they come.
+#[pyclass(frozen, module = "lmfast._core")]
+pub(crate) struct Decoder {
+    tokenizer: Arc<lmfast_text::Tokenizer>,
+    decoder: Mutex<StreamDecoder>,
+}
+
+#[pymethods]
+impl Decoder {
+    /// Takes the next id and gives the text that has become whole.
+    fn push(&self, id: &Bound<'_, PyAny>) -> PyResult<String> {
+        let number = id.extract::<u32>().map_err(|error| {
+            if error.is_instance_of::<PyOverflowError>(id.py()) {
+                foreign(id, self.tokenizer.vocab_size())
+            } else {
+                error
+            }
+        })?;
+        self.decoder.lock().unwrap_or_else(PoisonError::into_inner).push(number).map_err(to_python)
+    }
+
+    /// Gives what is left.
+    fn finish(&self) -> String {
+        self.decoder.lock().unwrap_or_else(PoisonError::into_inner).finish()
+    }
+}
+
+/// An id that no 32 bits hold.
+fn foreign(id: &Bound<'_, PyAny>, vocab_size: u32) -> PyErr {
+    PyValueError::new_err(format!("the id {id} is not in the vocabulary of {vocab_size} (vocab_size)"))
+}
+
+fn options(add_special_tokens: bool, special: &str) -> PyResult<Options> {
+    let special = match special {
+        "parse" => Special::Parse,
+        "text" => Special::Text,
+        "refuse" => Special::Refuse,
+        other => {
+            return Err(PyValueError::new_err(format!(
+                "special={other:?}: \"parse\", \"text\" or \"refuse\" is wanted"
+            )));
+        }
+    };
+    Ok(Options { add_special_tokens, special })
+}
+
+fn kind_of(kind: &str) -> PyResult<Kind> {
+    match kind {
+        "bpe" => Ok(Kind::Bpe),
+        "word" => Ok(Kind::Word),
+        "char" => Ok(Kind::Char),
+        other => Err(to_python(Error::invalid(format!("kind={other:?}: \"bpe\", \"word\" or \"char\" is wanted")))),
+    }
+}
+
+/// How a training reads text: as `tokenizers`, a line with its end at a time.
+fn line_by_line() -> SourceOptions {
+    SourceOptions { lines: true, keep_line_ends: true, ..SourceOptions::default() }
+}

@@ -1,1 +1,28 @@
 //! The tokenizers of lmfast: text to token ids, and back.
+//!
+//! A text passes these steps, each a module:
+//! 1. [`AddedToken`]s, special ones among them, are found in it as it stands;
+//! 2. what lies between is normalized and [cut](split) into pieces;
+//! 3. each piece becomes ids by byte pair encoding, or is a word or a character of the vocabulary;
+//! 4. the template puts special tokens around.
+//!
+//! [`Tokenizer`] is the whole; [`train`] makes one from text, and its file is the `tokenizer.json` of `tokenizers`.
+
+mod added;
+mod batch;
+mod bpe;
+pub mod byte_chars;
+mod decode;
+mod format;
+pub mod split;
+mod tokenizer;
+pub mod train;
+mod vocabulary;
+mod words;
+
+pub use added::{AddedToken, Special};
+pub use batch::{Encoded, Ids};
+pub use bpe::CACHE_BYTES;
+pub use decode::StreamDecoder;
+pub use format::components;
+pub use tokenizer::{END_OF_TEXT, Encoder, Options, Session, Tokenizer};

@@ -1,0 +1,159 @@
+"""`lmfast ngram`: train, measure and use n-gram models."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lmfast.cli.common import Commands, add_threads, add_tokenizer, progress, show
+from lmfast.cli.tokenizer import expand
+
+if TYPE_CHECKING:
+    from lmfast import NgramModel, Tokenizer
+
+
+def add_commands(commands: Commands) -> None:
+    """The noun and its verbs."""
+    noun = commands.noun("ngram", "Train, measure and use n-gram models.")
+
+    train = noun.verb(
+        "train",
+        "Estimate an interpolated modified Kneser-Ney model.",
+        run_train,
+        """lmfast ngram train corpus.txt --order 5 --out corpus.lmn
+        lmfast ngram train corpus.txt --order 3 --out corpus.arpa.gz
+        lmfast ngram train corpus.bin --tokenizer tokenizer.json --order 5 --out tokens.lmn""",
+    )
+    train.add_argument("text", nargs="+", metavar="TEXT", help="text files, words by white space; or one token store")
+    train.add_argument("--order", type=int, default=5, metavar="N", help="the longest n-grams (default: 5)")
+    train.add_argument("--out", required=True, metavar="FILE", help=".lmn (ours), .arpa or .arpa.gz")
+    train.add_argument("--tokenizer", metavar="FILE", help="count this tokenizer's tokens instead of words")
+    add_threads(train)
+
+    evaluate = noun.verb(
+        "eval",
+        "Measure perplexity, as KenLM's query prints it.",
+        run_eval,
+        "lmfast ngram eval corpus.lmn --text test.txt",
+    )
+    score = noun.verb(
+        "score",
+        "Score each line: log10 of its probability.",
+        run_score,
+        """lmfast ngram score corpus.lmn --text sentences.txt
+        echo 'some words' | lmfast ngram score corpus.lmn""",
+    )
+    generate = noun.verb(
+        "generate",
+        "Draw text from a model.",
+        run_generate,
+        """lmfast ngram generate corpus.lmn --prompt 'in the' --seed 1
+        lmfast ngram generate tokens.lmn --tokenizer tokenizer.json --max-tokens 100""",
+    )
+    info = noun.verb("info", "Tell what a model holds.", run_info, "lmfast ngram info corpus.lmn")
+    convert = noun.verb(
+        "convert", "Write a model in another format.", run_convert, "lmfast ngram convert corpus.arpa.gz corpus.lmn"
+    )
+    for verb in (evaluate, score, generate, info, convert):
+        verb.add_argument("model", metavar="MODEL", help=".lmn, .arpa or .arpa.gz")
+    for verb in (evaluate, score):
+        verb.add_argument("--text", metavar="FILE", help="a text file (default: standard input)")
+    for verb in (evaluate, score, generate):
+        add_tokenizer(verb)
+    generate.add_argument("--prompt", default="", metavar="TEXT", help="what the text begins with")
+    generate.add_argument("--max-tokens", type=int, default=50, metavar="N", help="(default: 50)")
+    generate.add_argument("--temperature", type=float, default=1.0, metavar="T", help="below 1: safer (default: 1)")
+    generate.add_argument("--top-k", type=int, metavar="K", help="draw among the K likeliest")
+    generate.add_argument("--top-p", type=float, metavar="P", help="draw among the likeliest that hold P together")
+    generate.add_argument("--seed", type=int, metavar="N", help="the same seed draws the same text")
+    convert.add_argument("out", metavar="OUT", help=".lmn, .arpa or .arpa.gz")
+
+
+def run_train(arguments: argparse.Namespace) -> None:
+    """`lmfast ngram train`."""
+    from lmfast import NgramModel, Tokenizer, TokenStore
+
+    tokenizer = Tokenizer.from_file(arguments.tokenizer) if arguments.tokenizer else None
+    source: Any = [Path(name) for name in expand(arguments.text)]
+    if len(source) == 1 and source[0].suffix in (".bin", ".idx"):
+        source = TokenStore.open(source[0])
+    start = time.perf_counter()
+    model = NgramModel.train(
+        source, arguments.order, tokenizer=tokenizer, threads=arguments.threads, progress=progress(arguments)
+    )
+    model.save(arguments.out)
+    seconds = time.perf_counter() - start
+    result = {"out": arguments.out, "order": model.order, "counts": list(model.counts), "seconds": round(seconds, 3)}
+    show(
+        arguments,
+        result,
+        f"{arguments.out}: {sum(model.counts):,} n-grams of orders 1-{model.order} in {seconds:.1f} s",
+    )
+
+
+def run_eval(arguments: argparse.Namespace) -> None:
+    """`lmfast ngram eval`."""
+    model, tokenizer = open_model(arguments)
+    source = [sys.stdin.read()] if arguments.text is None else arguments.text
+    found = model.perplexity(source) if tokenizer is None else model.perplexity(source, tokenizer=tokenizer)
+    show(arguments, found._asdict())
+
+
+def run_score(arguments: argparse.Namespace) -> None:
+    """`lmfast ngram score`."""
+    from lmfast.source import documents
+
+    model, tokenizer = open_model(arguments)
+    lines = sys.stdin.read().splitlines() if arguments.text is None else list(documents(arguments.text, lines=True))
+    texts: list[Any] = lines if tokenizer is None else [tokenizer.encode_array([line]).ids for line in lines]
+    scores = [float(score) for score in model.score_batch(texts)]
+    show(arguments, {"scores": scores}, "\n".join(f"{score:.6g}" for score in scores))
+
+
+def run_generate(arguments: argparse.Namespace) -> None:
+    """`lmfast ngram generate`."""
+    model, tokenizer = open_model(arguments)
+    options = {name: getattr(arguments, name) for name in ("max_tokens", "temperature", "top_k", "top_p", "seed")}
+    if tokenizer is None:
+        text = model.generate(arguments.prompt, **options)
+    else:
+        from lmfast import generate
+
+        text = generate(model, tokenizer, arguments.prompt, **options)
+    show(arguments, {"prompt": arguments.prompt, "text": text}, text)
+
+
+def run_info(arguments: argparse.Namespace) -> None:
+    """`lmfast ngram info`."""
+    from lmfast import NgramModel
+
+    model = NgramModel.load(arguments.model)
+    size = Path(arguments.model).stat().st_size
+    result = {
+        "model": arguments.model,
+        "order": model.order,
+        "counts": list(model.counts),
+        "bytes_on_disk": size,
+        "bytes_per_ngram": size / sum(model.counts),
+    }
+    show(arguments, result)
+
+
+def run_convert(arguments: argparse.Namespace) -> None:
+    """`lmfast ngram convert`."""
+    from lmfast import NgramModel
+
+    NgramModel.load(arguments.model).save(arguments.out)
+    show(arguments, {"out": arguments.out, "bytes_on_disk": Path(arguments.out).stat().st_size})
+
+
+def open_model(arguments: argparse.Namespace) -> tuple[NgramModel, Tokenizer | None]:
+    """The model and, if it is over tokens and not words, its tokenizer."""
+    from lmfast import NgramModel
+    from lmfast.comparison import tokenizer_of
+
+    model = NgramModel.load(arguments.model)
+    return model, tokenizer_of(arguments.model, arguments.tokenizer) if model.is_token_model else None

@@ -1,0 +1,151 @@
+"""`lmfast tokenizer`: train a vocabulary, text to ids, ids to text."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from lmfast.cli.common import Commands, add_threads, progress, remark, show
+
+
+def add_commands(commands: Commands) -> None:
+    """The noun and its verbs."""
+    noun = commands.noun("tokenizer", "Train tokenizers, and turn text into token ids and back.")
+
+    train = noun.verb(
+        "train",
+        "Train a vocabulary on text and save it as tokenizer.json.",
+        run_train,
+        """lmfast tokenizer train corpus.txt --vocab-size 8192 --out tokenizer.json
+        lmfast tokenizer train 'text/*.jsonl.zst' --vocab-size 32000 --out tokenizer.json
+        lmfast tokenizer train corpus.txt --kind word --vocab-size 10000 --out words.json""",
+    )
+    train.add_argument("text", nargs="+", metavar="TEXT", help=".txt, .jsonl, each also .gz and .zst; globs are fine")
+    train.add_argument(
+        "--vocab-size", type=int, required=True, metavar="N", help="tokens in all, special ones included"
+    )
+    train.add_argument("--out", required=True, metavar="FILE", help="where to save it, as tokenizer.json")
+    train.add_argument("--kind", default="bpe", metavar="KIND", help="bpe (byte-level), word or char (default: bpe)")
+    train.add_argument("--pattern", default="gpt2", help="how text is cut before merging: gpt2, cl100k, ... or a regex")
+    train.add_argument("--special-token", action="append", metavar="TOKEN", help="a special token; may be repeated")
+    train.add_argument("--min-frequency", type=int, default=2, metavar="N", help="of a merge or word (default: 2)")
+    add_threads(train)
+
+    encode = noun.verb(
+        "encode",
+        "Encode text files into a token store, or standard input into ids.",
+        run_encode,
+        """lmfast tokenizer encode tokenizer.json corpus.txt --out corpus.bin
+        lmfast tokenizer encode tokenizer.json corpus.txt --lines --out corpus.bin
+        echo 'Some words.' | lmfast tokenizer encode tokenizer.json""",
+    )
+    encode.add_argument("tokenizer", metavar="TOKENIZER", help="tokenizer.json")
+    encode.add_argument("text", nargs="*", metavar="TEXT", help="text files (default: standard input)")
+    encode.add_argument("--out", metavar="FILE", help="the token store (.bin; its .idx lies beside it)")
+    encode.add_argument("--lines", action="store_true", help="each line of a text file is a document")
+    add_threads(encode)
+
+    decode = noun.verb(
+        "decode",
+        "Turn ids back into text.",
+        run_decode,
+        """lmfast tokenizer decode tokenizer.json 318 257 1332
+        lmfast tokenizer decode tokenizer.json < ids.txt""",
+    )
+    decode.add_argument("tokenizer", metavar="TOKENIZER", help="tokenizer.json")
+    decode.add_argument("ids", nargs="*", type=int, metavar="ID", help="ids (default: from standard input)")
+
+    info = noun.verb("info", "Tell what a tokenizer is.", run_info, "lmfast tokenizer info tokenizer.json")
+    info.add_argument("tokenizer", metavar="TOKENIZER", help="tokenizer.json")
+
+
+def run_train(arguments: argparse.Namespace) -> None:
+    """`lmfast tokenizer train`."""
+    from lmfast import Tokenizer
+
+    start = time.perf_counter()
+    special = {} if arguments.special_token is None else {"special_tokens": tuple(arguments.special_token)}
+    tokenizer = Tokenizer.train(
+        [Path(name) for name in expand(arguments.text)],
+        arguments.vocab_size,
+        kind=arguments.kind,
+        pattern=arguments.pattern,
+        min_frequency=arguments.min_frequency,
+        threads=arguments.threads,
+        progress=progress(arguments),
+        **special,
+    )
+    tokenizer.save(arguments.out)
+    seconds = time.perf_counter() - start
+    result = {"out": arguments.out, "vocab_size": tokenizer.vocab_size, "seconds": round(seconds, 3)}
+    show(arguments, result, f"{arguments.out}: {tokenizer.vocab_size:,} tokens in {seconds:.1f} s")
+
+
+def run_encode(arguments: argparse.Namespace) -> None:
+    """`lmfast tokenizer encode`."""
+    from lmfast import Tokenizer
+
+    tokenizer = Tokenizer.from_file(arguments.tokenizer)
+    if not arguments.out:
+        if arguments.text:
+            message = "files are encoded into a token store: name it with --out (or pipe the text in)"
+            raise ValueError(message)
+        ids = tokenizer.encode(sys.stdin.read())
+        show(arguments, {"ids": ids}, " ".join(map(str, ids)))
+        return
+    if not arguments.text:
+        message = "--out needs text files to encode: name them before it"
+        raise ValueError(message)
+    start = time.perf_counter()
+    paths = [Path(name) for name in expand(arguments.text)]
+    store = tokenizer.encode_files(
+        paths, arguments.out, lines=arguments.lines, threads=arguments.threads, progress=progress(arguments)
+    )
+    seconds = time.perf_counter() - start
+    result = {
+        "out": str(store.path),
+        "documents": len(store),
+        "tokens": store.num_tokens,
+        "text_bytes": store.text_bytes,
+        "seconds": round(seconds, 3),
+    }
+    show(arguments, result)
+    remark(arguments, f"{(store.text_bytes or 0) / 1e6 / seconds:.0f} MB/s")
+
+
+def run_decode(arguments: argparse.Namespace) -> None:
+    """`lmfast tokenizer decode`."""
+    from lmfast import Tokenizer
+
+    tokenizer = Tokenizer.from_file(arguments.tokenizer)
+    ids = arguments.ids or [int(word) for word in sys.stdin.read().split()]
+    text = tokenizer.decode(ids)
+    show(arguments, {"text": text}, text)
+
+
+def run_info(arguments: argparse.Namespace) -> None:
+    """`lmfast tokenizer info`."""
+    from lmfast import Tokenizer
+
+    tokenizer = Tokenizer.from_file(arguments.tokenizer)
+    result = {
+        "file": arguments.tokenizer,
+        "vocab_size": tokenizer.vocab_size,
+        "special_tokens": dict(tokenizer.special_tokens),
+        "end_of_text": tokenizer.end_of_text,
+        "fingerprint": tokenizer.fingerprint,
+    }
+    show(arguments, result)
+
+
+def expand(names: list[str]) -> list[str]:
+    """File names with globs resolved, for programs whose shell has not done it."""
+    from lmfast.source import resolve
+
+    found: list[str] = []
+    for name in names:
+        files = resolve(name)
+        found.extend(files if isinstance(files, list) else [])
+    return found

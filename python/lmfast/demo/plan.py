@@ -1,0 +1,60 @@
+"""Which neural models the demo trains, and how.
+
+The sizes suit a budget of some forty seconds on two CPU cores: there a larger model sees too few tokens to be better.
+On a GPU the same families are trained ten times as wide in all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lmfast.models import LanguageModel
+
+__all__ = ["NeuralPlan", "neural_plans"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NeuralPlan:
+    """One neural model of the demo."""
+
+    name: str
+    build: Callable[[], LanguageModel]
+    batch_size: int
+    seq_len: int
+    valid_every: int
+    """Steps between measurements of the validation loss."""
+    options: dict[str, Any] = field(default_factory=dict)
+    """Further arguments of `lmfast.Trainer`."""
+
+
+def neural_plans(vocab_size: int, *, gpu: bool) -> list[NeuralPlan]:
+    """The tutorial's LSTM, a GRU with tied embeddings, and a small GPT."""
+    from lmfast import models
+
+    if gpu:
+        shape = {"batch_size": 64, "seq_len": 256, "valid_every": 100}
+        width, hidden, gpt = 512, 1024, {"n_layer": 8, "n_head": 8, "n_embd": 512}
+    else:
+        shape = {"batch_size": 8, "seq_len": 32, "valid_every": 50}
+        width, hidden, gpt = 128, 256, {"n_layer": 4, "n_head": 4, "n_embd": 128}
+    options = {"optimizer": "adamw", "lr": 4e-3, "clip_norm": 1.0, "warmup_steps": 20}
+
+    def tutorial() -> LanguageModel:
+        return models.SmallLanguageModel(vocab_size, width, hidden, num_layers=2)
+
+    def gru() -> LanguageModel:
+        return models.build(
+            "gru", vocab_size=vocab_size, embed_size=hidden, hidden_size=hidden, num_layers=1, tied=True, dropout=0.0
+        )
+
+    def transformer() -> LanguageModel:
+        return models.build("gpt2", vocab_size=vocab_size, n_positions=shape["seq_len"], dropout=0.0, **gpt)
+
+    return [
+        NeuralPlan(name="LSTM", build=tutorial, options=options, **shape),
+        NeuralPlan(name="GRU", build=gru, options=options, **shape),
+        NeuralPlan(name="GPT", build=transformer, options=options, **shape),
+    ]

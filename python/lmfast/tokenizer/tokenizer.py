@@ -1,0 +1,363 @@
+"""The tokenizer that users hold."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import warnings
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy.typing as npt
+
+import lmfast._core as compiled
+from lmfast.progress import bar
+from lmfast.source import Source, resolve
+from lmfast.tokenizer.arrays import TokenArray
+from lmfast.tokenizer.files import find
+
+if TYPE_CHECKING:
+    from lmfast.data import TokenStore
+
+__all__ = ["Decoder", "Tokenizer"]
+
+Special = Literal["parse", "text", "refuse"]
+"""What a special token spelled out in the text becomes: its id, ordinary text, or a ValueError."""
+
+Ids = Sequence[int] | npt.NDArray[Any]
+"""Token ids: a sequence of integers or an array of them."""
+
+_SPECIAL_TOKENS = {
+    "bpe": ("<|endoftext|>",),
+    "word": ("<unk>", "<|endoftext|>"),
+    "char": ("<unk>", "<|endoftext|>"),
+}
+_MIN_FREQUENCY = {"bpe": 2, "word": 2, "char": 1}
+
+
+class Tokenizer:
+    """Turns text into token ids, and back.
+
+    Immutable, and shared by any number of threads. Made by `train` or `from_file`.
+
+    >>> tokenizer = Tokenizer.train(["the cat sat on the mat"] * 3, 269)
+    >>> ids = tokenizer.encode("the mat")
+    >>> tokenizer.decode(ids)
+    'the mat'
+    """
+
+    __slots__ = ("_core",)
+
+    _core: compiled.Tokenizer
+
+    def __init__(self) -> None:
+        message = "a Tokenizer is made by Tokenizer.train(...) or Tokenizer.from_file(...)"
+        raise TypeError(message)
+
+    @classmethod
+    def _of(cls, core: compiled.Tokenizer) -> Tokenizer:
+        tokenizer = cls.__new__(cls)
+        tokenizer._core = core
+        return tokenizer
+
+    @classmethod
+    def _from_json(cls, text: str) -> Tokenizer:
+        return cls._of(compiled.Tokenizer.from_json(text))
+
+    @classmethod
+    def from_file(cls, path: str | os.PathLike[str]) -> Tokenizer:
+        """Read a `tokenizer.json`.
+
+        Byte-level BPE (GPT-2, RoBERTa, Llama 3, Qwen, ...), word and character vocabularies are read. Truncation and
+        padding written in the file are about batches and not applied.
+
+        Args:
+            path: The file, or a folder that holds one.
+
+        Raises:
+            FormatError: The file is damaged, or has a step that is not supported; the message names the field.
+            OSError: The file cannot be read.
+        """
+        return cls._of(compiled.Tokenizer.open(find(path)))
+
+    @classmethod
+    def train(
+        cls,
+        source: Source,
+        vocab_size: int,
+        *,
+        kind: Literal["bpe", "word", "char"] = "bpe",
+        pattern: str = "gpt2",
+        special_tokens: Iterable[str] | None = None,
+        min_frequency: int | None = None,
+        threads: int | None = None,
+        progress: bool | None = None,
+    ) -> Tokenizer:
+        """Make a vocabulary from text.
+
+        The result depends on the text and the settings alone, and is that of `tokenizers`' trainers. A file is read
+        by line, each with its line end; a member of an iterable is a document. Special tokens spelled out in the text
+        are ordinary text.
+
+        Args:
+            source: Files, or an iterable of documents.
+            vocab_size: The most tokens, special ones included.
+            kind: "bpe": byte-level byte pair encoding. "word": what lies between white space, the most frequent
+                first, ties in the order of their bytes. "char": each character, likewise.
+            pattern: For "bpe", how text is cut before: "gpt2", "cl100k", "o200k", "llama3", "qwen2", or a regular
+                expression in the syntax of `tokenizers`.
+            special_tokens: They come first. For "word" and "char" the first stands for what is unknown; without any,
+                unknown text is an error. None: `("<|endoftext|>",)` for "bpe", `("<unk>", "<|endoftext|>")` else.
+            min_frequency: Pairs, words or characters that occur less often are left out. None: 2, for "char" 1.
+            threads: Threads that count; None: every core.
+            progress: A bar on standard error: True, False, or None for one on a terminal.
+
+        Returns:
+            The tokenizer. Where the text has fewer "bpe" tokens than wanted, it has fewer, and a warning says so.
+
+        Raises:
+            ValueError: A setting that cannot be used.
+        """
+        if kind not in _SPECIAL_TOKENS:
+            message = f'kind={kind!r}: "bpe", "word" or "char" is wanted'
+            raise ValueError(message)
+        if isinstance(special_tokens, str):
+            message = f"special_tokens={special_tokens!r}: a sequence of str is wanted, not a str"
+            raise TypeError(message)
+        special = _SPECIAL_TOKENS[kind] if special_tokens is None else tuple(special_tokens)
+        frequency = _MIN_FREQUENCY[kind] if min_frequency is None else _at_least("min_frequency", min_frequency, 0)
+        size = _at_least("vocab_size", vocab_size, 1)
+        with bar(progress) as callback:
+            core = compiled.Tokenizer.train(
+                resolve(source), size, kind, pattern, list(special), frequency, _threads(threads), callback
+            )
+        if kind == "bpe" and core.vocab_size < size:
+            message = (
+                f"vocab_size={vocab_size}: the text supports {core.vocab_size} tokens, and no more were made; "
+                f"pass a smaller vocab_size, a lower min_frequency (now {frequency}) or more text"
+            )
+            warnings.warn(message, stacklevel=2)
+        return cls._of(core)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a `tokenizer.json`, which `tokenizers` and `transformers` read.
+
+        Raises:
+            OSError: The file cannot be written; what was there is untouched.
+        """
+        self._core.save(path)
+
+    def encode(self, text: str, *, add_special_tokens: bool = True, special: Special = "parse") -> list[int]:
+        """The ids of a text.
+
+        Args:
+            text: The text.
+            add_special_tokens: Put the special tokens of the file's template around it.
+            special: What special tokens spelled out in the text become. "text" covers tokens marked special; other
+                added tokens are found all the same.
+
+        Raises:
+            ValueError: A special token that `special="refuse"` forbids, text that a vocabulary without an unknown
+                token lacks, or half a surrogate pair.
+        """
+        return self._core.encode(text, add_special_tokens, special)
+
+    def encode_batch(
+        self,
+        texts: Iterable[str],
+        *,
+        add_special_tokens: bool = True,
+        special: Special = "parse",
+        threads: int | None = None,
+        progress: bool | None = None,
+    ) -> list[list[int]]:
+        """The ids of many texts, a list for each; `encode_array` is faster and smaller. See `encode`."""
+        with bar(progress) as callback:
+            return self._core.encode_batch(_texts(texts), add_special_tokens, special, _threads(threads), callback)
+
+    def encode_array(
+        self,
+        texts: Iterable[str],
+        *,
+        add_special_tokens: bool = True,
+        special: Special = "parse",
+        threads: int | None = None,
+        progress: bool | None = None,
+    ) -> TokenArray:
+        """The ids of many texts in one array, the same with any number of threads. See `encode`."""
+        with bar(progress) as callback:
+            return TokenArray(
+                *self._core.encode_array(_texts(texts), add_special_tokens, special, _threads(threads), callback)
+            )
+
+    def encode_files(
+        self,
+        source: Source,
+        out: str | os.PathLike[str],
+        *,
+        append_token: str | None = "auto",
+        lines: bool = False,
+        text_field: str = "text",
+        add_special_tokens: bool = True,
+        special: Special = "text",
+        threads: int | None = None,
+        progress: bool | None = None,
+    ) -> TokenStore:
+        """Encode text into a store on disk, in bounded memory.
+
+        Args:
+            source: Files, or an iterable of documents.
+            out: Where the store is written.
+            append_token: The token put behind each document. "auto": the first of `<|endoftext|>`,
+                `<|end_of_text|>`, DeepSeek's end of sentence, `</s>`, `<eos>`, `[EOS]` that is a special token.
+                None: nothing.
+            lines: Each line of a text file is a document, without its line end.
+            text_field: The field of a `.jsonl` line that holds the text.
+            add_special_tokens: As in `encode`.
+            special: As in `encode`, but text is the default: a corpus must not forge the end of a document.
+            threads: Threads that encode; None: every core.
+            progress: A bar on standard error: True, False, or None for one on a terminal.
+
+        Returns:
+            The store, opened.
+
+        Raises:
+            ValueError: A token to append that the vocabulary does not have.
+        """
+        append_id = self._append_id(append_token)
+        core = self._core.with_options(add_special_tokens, special)
+        from lmfast.data import TokenStore
+
+        with bar(progress) as callback:
+            compiled.encode_files(
+                core,
+                resolve(source),
+                out,
+                append_id,
+                lines,
+                text_field,
+                _threads(threads),
+                callback,
+            )
+        return TokenStore.open(out)
+
+    def _append_id(self, append_token: str | None) -> int | None:
+        if append_token is None:
+            return None
+        found = self.end_of_text if append_token == "auto" else self.token_to_id(append_token)
+        if found is None:
+            what = "end-of-text token" if append_token == "auto" else f"token {append_token!r}"
+            message = f"append_token={append_token!r}: the vocabulary has no {what}; name one of its tokens, or None"
+            raise ValueError(message)
+        return found
+
+    def decode(self, ids: Ids, *, skip_special_tokens: bool = False) -> str:
+        """The text of ids; bytes that are not UTF-8 become U+FFFD.
+
+        Raises:
+            ValueError: An id that is not in the vocabulary.
+        """
+        return self._core.decode(ids, skip_special_tokens)
+
+    def decode_bytes(self, ids: Ids, *, skip_special_tokens: bool = False) -> bytes:
+        """The bytes of ids. Raises as `decode`."""
+        return self._core.decode_bytes(ids, skip_special_tokens)
+
+    def decode_batch(self, rows: Iterable[Ids], *, skip_special_tokens: bool = False) -> list[str]:
+        """The text of each row of ids. Raises as `decode`."""
+        return [self._core.decode(ids, skip_special_tokens) for ids in rows]
+
+    def decoder(self, *, skip_special_tokens: bool = False) -> Decoder:
+        """A decoder that takes ids as they come, at the beginning of a text."""
+        return Decoder(self._core.decoder(skip_special_tokens))
+
+    @property
+    def vocab_size(self) -> int:
+        """The largest id plus one."""
+        return self._core.vocab_size
+
+    @property
+    def special_tokens(self) -> dict[str, int]:
+        """The special tokens with their ids."""
+        return self._core.special_tokens()
+
+    @property
+    def end_of_text(self) -> int | None:
+        """The id that ends a text, if the vocabulary has one; see `encode_files` for its names."""
+        return self._core.end_of_text
+
+    @property
+    def fingerprint(self) -> str:
+        """A digest of the whole content, in 32 hexadecimal digits; equal tokenizers have equal ones."""
+        return hashlib.blake2b(self._core.to_json().encode(), digest_size=16).hexdigest()
+
+    def token_to_id(self, token: str) -> int | None:
+        """The id of a token, as its file spells it: byte-level tokens in GPT-2's byte alphabet."""
+        return self._core.token_to_id(token)
+
+    def id_to_token(self, id: int) -> str | None:
+        """The token of an id, as its file spells it."""
+        return self._core.id_to_token(id)
+
+    def vocab(self) -> dict[str, int]:
+        """Every token with its id, in the order of ids."""
+        return self._core.vocab()
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Tokenizer):
+            return NotImplemented
+        return self._core is other._core or self._core.to_json() == other._core.to_json()
+
+    def __hash__(self) -> int:
+        return hash(self.fingerprint)
+
+    def __reduce__(self) -> tuple[Any, tuple[str]]:
+        return Tokenizer._from_json, (self._core.to_json(),)
+
+    def __repr__(self) -> str:
+        return f"Tokenizer(vocab_size={self.vocab_size})"
+
+
+class Decoder:
+    """Decodes ids as they come, and never gives half a character.
+
+    >>> tokenizer = Tokenizer.train(["é"], 257)
+    >>> stream = tokenizer.decoder()
+    >>> [stream.push(id) for id in tokenizer.encode("éa")], stream.finish()
+    (['', 'é', 'a'], '')
+    """
+
+    __slots__ = ("_core",)
+
+    def __init__(self, core: compiled.Decoder) -> None:
+        self._core = core
+
+    def push(self, id: int) -> str:
+        """Take the next id and give the text that has become whole.
+
+        Raises:
+            ValueError: An id that is not in the vocabulary; the decoder then stands where it stood.
+        """
+        return self._core.push(id)
+
+    def finish(self) -> str:
+        """Give what is left, U+FFFD for half a character, and stand at the beginning of a text again."""
+        return self._core.finish()
+
+
+def _texts(texts: Iterable[str]) -> list[str] | tuple[str, ...]:
+    if isinstance(texts, str):
+        message = "texts is one str: a sequence of them is wanted; encode takes one"
+        raise TypeError(message)
+    return texts if isinstance(texts, (list, tuple)) else list(texts)
+
+
+def _threads(threads: int | None) -> int | None:
+    return None if threads is None else _at_least("threads", threads, 1)
+
+
+def _at_least(name: str, value: int, least: int) -> int:
+    if not least <= value < 2**63:
+        message = f"{name}={value}: a whole number from {least} up is wanted"
+        raise ValueError(message)
+    return value

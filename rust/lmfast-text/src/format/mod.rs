@@ -1,0 +1,6 @@
+//! Files that hold a tokenizer.
+
+pub mod components;
+mod json;
+
+pub(crate) use json::{BpeSettings, Definition, Model};

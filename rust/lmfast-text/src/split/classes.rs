@@ -1,0 +1,122 @@
+//! The classes of characters that the patterns of byte-level vocabularies tell apart.
+//!
+//! The table is made from the regular expression engine's own Unicode data, so a scanner written by hand and the
+//! pattern it stands for cannot disagree about a character.
+
+use std::sync::LazyLock;
+
+use regex_syntax::hir::{Class as HirClass, HirKind};
+
+/// What a character is to a pattern.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Class {
+    /// Everything that is none of the following.
+    Other,
+    /// `\p{L}`
+    Letter,
+    /// `\p{N}`
+    Number,
+    /// `\s`
+    Space,
+}
+
+const BLOCK: usize = 256;
+const BLOCKS: usize = 0x11_0000 / BLOCK;
+
+/// A table of two stages: equal blocks of 256 characters are held once.
+pub(crate) struct Classes {
+    ascii: [Class; 128],
+    index: Vec<u16>,
+    blocks: Vec<[Class; BLOCK]>,
+}
+
+static CLASSES: LazyLock<Classes> = LazyLock::new(Classes::new);
+
+impl Classes {
+    /// The one table.
+    pub(crate) fn get() -> &'static Self {
+        &CLASSES
+    }
+
+    fn new() -> Self {
+        let mut flat = vec![Class::Other; BLOCKS * BLOCK];
+        for (pattern, class) in [(r"\p{L}", Class::Letter), (r"\p{N}", Class::Number), (r"\s", Class::Space)] {
+            let parsed = regex_syntax::parse(pattern).map(regex_syntax::hir::Hir::into_kind);
+            let Ok(HirKind::Class(HirClass::Unicode(set))) = parsed else {
+                unreachable!("{pattern} is a class of characters");
+            };
+            for range in set.ranges() {
+                flat[range.start() as usize..=range.end() as usize].fill(class);
+            }
+        }
+        let mut blocks: Vec<[Class; BLOCK]> = Vec::new();
+        let index = (0..BLOCKS)
+            .map(|number| {
+                let block: [Class; BLOCK] = std::array::from_fn(|offset| flat[number * BLOCK + offset]);
+                let found = blocks.iter().position(|known| *known == block).unwrap_or_else(|| {
+                    blocks.push(block);
+                    blocks.len() - 1
+                });
+                found as u16
+            })
+            .collect();
+        Self { ascii: std::array::from_fn(|code| flat[code]), index, blocks }
+    }
+
+    /// The class of a character.
+    pub(crate) fn of(&self, character: char) -> Class {
+        let code = character as usize;
+        self.blocks[usize::from(self.index[code / BLOCK])][code % BLOCK]
+    }
+
+    /// The class of the character at byte `at`, and its length in bytes; `at` is below the length, on a boundary.
+    #[inline]
+    pub(crate) fn at(&self, text: &str, at: usize) -> (Class, usize) {
+        let byte = text.as_bytes()[at];
+        if byte < 128 {
+            return (self.ascii[usize::from(byte)], 1);
+        }
+        text[at..].chars().next().map_or((Class::Other, 1), |character| (self.of(character), character.len_utf8()))
+    }
+
+    /// Where the run of one class ends that `from` stands in.
+    #[inline]
+    pub(crate) fn run(&self, text: &str, mut from: usize, class: Class) -> usize {
+        while from < text.len() {
+            let (next, length) = self.at(text, from);
+            if next != class {
+                break;
+            }
+            from += length;
+        }
+        from
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_are_those_of_unicode() {
+        let classes = Classes::get();
+        for (character, class) in [
+            ('a', Class::Letter),
+            ('\u{AA}', Class::Letter),
+            ('\u{4E2D}', Class::Letter),
+            ('7', Class::Number),
+            ('\u{B2}', Class::Number),
+            ('\u{2163}', Class::Number),
+            (' ', Class::Space),
+            ('\u{85}', Class::Space),
+            ('\u{3000}', Class::Space),
+            ('\u{200B}', Class::Other),
+            ('\u{180E}', Class::Other),
+            ('\u{301}', Class::Other),
+            ('\u{10FFFF}', Class::Other),
+        ] {
+            assert_eq!(classes.of(character), class, "{character:?}");
+        }
+    }
+}

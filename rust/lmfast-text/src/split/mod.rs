@@ -1,0 +1,107 @@
+//! Cutting text into pieces, the units that a vocabulary is applied to one by one.
+//!
+//! [`Split`] is what a cutter is: a scanner written by hand for one well-known pattern ([`gpt2`]), the general engine
+//! ([`regex`]), or white space.
+
+mod classes;
+pub mod gpt2;
+pub mod regex;
+mod simple;
+
+use std::fmt;
+use std::ops::Range;
+
+use lmfast_base::Result;
+
+pub use simple::{Chain, WhiteSpace, Whole};
+
+/// How many pieces a call of [`Split::split`] gives, or a few more.
+pub const BATCH: usize = 256;
+
+/// Cuts text into pieces.
+pub trait Split: Send + Sync + fmt::Debug {
+    /// Appends the next pieces of `text` from byte `from` on, in order, none of them empty, until `pieces` holds
+    /// [`BATCH`] or the text ends. `from` is 0 or what the last call for this text gave.
+    ///
+    /// Gives the byte to go on from, `text.len()` at the end.
+    ///
+    /// # Errors
+    /// [`lmfast_base::Error::Invalid`] if a pattern does not come to an end.
+    fn split(&self, text: &str, from: usize, pieces: &mut Vec<Range<usize>>) -> Result<usize>;
+}
+
+/// The pattern behind a name, as `tokenizer.json` files write it.
+///
+/// ```
+/// assert!(lmfast_text::split::named("gpt2").is_some_and(|pattern| pattern.starts_with("'s|'t")));
+/// ```
+pub fn named(name: &str) -> Option<&'static str> {
+    NAMED.iter().find(|(known, _)| *known == name).map(|(_, pattern)| *pattern)
+}
+
+/// The names that [`named`] knows.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    NAMED.iter().map(|(name, _)| *name)
+}
+
+const NAMED: [(&str, &str); 5] = [
+    ("gpt2", gpt2::PATTERN),
+    (
+        "cl100k",
+        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+    ),
+    (
+        "llama3",
+        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+    ),
+    (
+        "qwen2",
+        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+    ),
+    (
+        "o200k",
+        r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+    ),
+];
+
+/// A cutter for a pattern: the scanner written for it, or else the general engine.
+///
+/// # Errors
+/// As [`regex::Pattern::new`].
+pub fn for_pattern(pattern: &str) -> Result<Box<dyn Split>> {
+    if pattern == gpt2::PATTERN { Ok(Box::new(gpt2::Gpt2)) } else { Ok(Box::new(regex::Pattern::new(pattern)?)) }
+}
+
+#[cfg(test)]
+pub(crate) fn pieces_of<'a>(split: &dyn Split, text: &'a str) -> Result<Vec<&'a str>> {
+    let (mut all, mut pieces, mut from) = (Vec::new(), Vec::new(), 0);
+    while from < text.len() {
+        from = split.split(text, from, &mut pieces)?;
+        all.extend(pieces.drain(..).map(|piece| &text[piece]));
+    }
+    Ok(all)
+}
+
+#[cfg(test)]
+pub(crate) mod strategies {
+    use proptest::prelude::*;
+
+    /// Text that is hard to cut: mixtures of every class of characters, runs, contractions, any code points.
+    pub(crate) fn text() -> impl Strategy<Value = String> {
+        let part = prop_oneof![
+            4 => "[a-zA-Z]{1,6}",
+            2 => "[ \t\r\n]{1,4}",
+            2 => r"[\s]{1,3}",
+            2 => r"[\p{L}]{1,3}",
+            1 => r"[\p{N}]{1,4}",
+            1 => r"[\p{P}\p{S}\p{M}]{1,3}",
+            1 => r"[\p{C}\x00\u{200d}]{1,2}",
+            2 => prop::sample::select(vec![
+                "'s", "'T", "'re", "'VE", "'ll", "'l", "'\u{17f}", "''", " ", "  ", "\n\n", " \n", "\u{a0}", "\u{3000}",
+                "<|endoftext|>", "<|end", "e\u{301}", "\u{1f469}\u{200d}\u{1f469}", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+            ]).prop_map(str::to_owned),
+            1 => prop::collection::vec(any::<char>(), 1..3).prop_map(String::from_iter),
+        ];
+        prop::collection::vec(part, 0..12).prop_map(|parts| parts.concat())
+    }
+}
