@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import secrets
 import warnings
-from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +16,9 @@ from lmfast import _core
 from lmfast.ngram.tokens import Documents, TokenizerLike, as_documents, as_tokens, encode, spellings
 from lmfast.progress import bar
 from lmfast.source import Source, resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 __all__ = ["NgramModel", "Perplexity", "TokenScores"]
 
@@ -126,7 +128,7 @@ class NgramModel:
         >>> NgramModel.train(["to be or not to be"], order=2, discount_fallback=(0.5, 1, 1.5)).num_ngrams
         13
         """
-        del temporary_folder
+        del temporary_folder  # all is in memory
         _refuse_unsupported(smoothing=smoothing, prune=tuple(prune), memory=memory, vocabulary=vocabulary)
         options: dict[str, Any] = {
             "discount_fallback": DEFAULT_FALLBACK if discount_fallback == "auto" else _three(discount_fallback),

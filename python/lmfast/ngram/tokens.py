@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lmfast._core import TextBatches
-from lmfast.source import Source, resolve
+from lmfast.source import Source, documents
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 __all__ = ["Documents", "TokenizerLike", "as_documents", "as_tokens", "encode", "spellings"]
 
@@ -24,10 +25,10 @@ class TokenizerLike(Protocol):
     def vocab_size(self) -> int:
         """The largest id + 1."""
 
-    def id_to_token(self, token_id: int, /) -> str | None:
+    def id_to_token(self, id: int, /) -> str | None:
         """The spelling of a token."""
 
-    def encode_array(self, texts: Sequence[str], /, *, add_special_tokens: bool, special: Any) -> Any:
+    def encode_array(self, texts: Iterable[str], /, *, add_special_tokens: bool, special: Any) -> Any:
         """The ids of texts, as an object with `.ids` and `.offsets`."""
 
     def decode(self, ids: list[int], /) -> str:
@@ -70,21 +71,29 @@ def as_documents(source: Any) -> Documents | None:
     return as_tokens(tokens), np.ascontiguousarray(offsets, np.uint64)
 
 
-def encode(
-    source: Source, tokenizer: TokenizerLike, *, lines: bool = False, text_field: str = "text"
-) -> Documents:
+def encode(source: Source, tokenizer: TokenizerLike, *, lines: bool = False, text_field: str = "text") -> Documents:
     """Encode every document of a source. Special tokens spelled out in the text are ordinary text."""
-    batches = TextBatches(resolve(source), lines=lines, text_field=text_field)
-    return _joined(tokenizer.encode_array(batch, add_special_tokens=False, special="text") for batch in batches)
-
-
-def _joined(batches: Iterable[Any]) -> Documents:
     ids: list[NDArray[Any]] = []
     offsets = [np.zeros(1, np.uint64)]
-    for batch in batches:
-        ids.append(as_tokens(batch.ids))
-        offsets.append(np.asarray(batch.offsets[1:], np.uint64) + offsets[-1][-1])
+    for batch in _batches(documents(source, lines=lines, text_field=text_field)):
+        encoded = tokenizer.encode_array(batch, add_special_tokens=False, special="text")
+        ids.append(as_tokens(encoded.ids))
+        offsets.append(np.asarray(encoded.offsets[1:], np.uint64) + offsets[-1][-1])
     return (np.concatenate(ids) if ids else np.zeros(0, np.uint32)), np.concatenate(offsets)
+
+
+def _batches(texts: Iterator[str], characters: int = 4_000_000, most: int = 65_536) -> Iterator[list[str]]:
+    """Texts in lists of about so many characters, and no more than so many texts."""
+    batch: list[str] = []
+    length = 0
+    for text in texts:
+        batch.append(text)
+        length += len(text)
+        if length >= characters or len(batch) >= most:
+            yield batch
+            batch, length = [], 0
+    if batch:
+        yield batch
 
 
 def spellings(tokenizer: TokenizerLike | None, tokens: NDArray[Any]) -> list[str]:

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 use crate::corpus::{BEGIN, Corpus, END, SPECIALS};
 use crate::discount::{DEFAULT_FALLBACK, Discount};
+use crate::generate::Sampling;
 use crate::model::{Kind, Model};
 use crate::pipeline::{Options, estimate};
 use crate::vocabulary::Vocabulary;
@@ -133,6 +134,37 @@ proptest! {
             for sentence in &sentences {
                 prop_assert_eq!(loaded.token_scores(sentence, false, true), model.token_scores(sentence, false, true));
             }
+        }
+    }
+
+    /// Files whose checksums fit and whose numbers are anything: whatever is done with them ends, without a panic.
+    #[test]
+    fn hostile_files(
+        sentences in corpora(),
+        order in 1..4_usize,
+        changes in prop::collection::vec((any::<prop::sample::Index>(), prop_oneof![Just(u32::MAX), Just(0), 0..300_u32, any::<u32>()]), 1..5),
+    ) {
+        let folder = tempfile::tempdir()?;
+        let control = Control::default();
+        let [path, again] = ["a.lmn", "b.arpa"].map(|name| folder.path().join(name));
+        let (model, _) = model(&sentences, order, 8)?;
+        model.save_lmn(&path, &control)?;
+        let mut bytes = std::fs::read(&path)?;
+        for (place, value) in changes {
+            // Behind the header and the table of seven sections.
+            let place = 256 + place.index((bytes.len() - 256) / 4) * 4;
+            bytes[place..place + 4].copy_from_slice(&value.to_le_bytes());
+        }
+        crate::model::fix_checksums(&mut bytes);
+        std::fs::write(&path, bytes)?;
+        if let Ok(model) = Model::load(&path, &control) {
+            for sentence in &sentences {
+                let _ = (model.token_scores(sentence, true, true), model.next_distribution(sentence));
+            }
+            let sampling = Sampling { temperature: 1.0, top_k: Some(3), top_p: Some(0.9) };
+            let _ = model.generate(&[3], 9, &sampling, 1, &control);
+            let _ = (model.word_ids("w3 w4 zz"), model.vocabulary().word(5), model.verify(&control));
+            let _ = model.save_arpa(&again, &control);
         }
     }
 }

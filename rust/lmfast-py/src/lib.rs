@@ -18,7 +18,7 @@ mod _core {
     #[pymodule_export]
     use crate::error::FormatError;
     #[pymodule_export]
-    use crate::ngram::{NgramModel, TextBatches};
+    use crate::ngram::NgramModel;
     #[pymodule_export]
     use crate::source::DocumentReader;
     #[pymodule_export]

@@ -1,7 +1,6 @@
 //! Bindings of the crate behind `lmfast.ngram`.
 
 use std::path::PathBuf;
-use std::sync::Mutex;
 
 use lmfast_base::source::{Files, Options as SourceOptions};
 use lmfast_base::{Control, Error, Result, threads};
@@ -388,31 +387,5 @@ impl NgramModel {
     /// The spelling of a word, as the model numbers it.
     fn word(&self, id: u32) -> &str {
         self.model.vocabulary().word(id)
-    }
-}
-
-/// Lists of documents out of a source of text, for what is done to them in Python.
-#[pyclass(frozen, module = "lmfast._core")]
-pub(crate) struct TextBatches {
-    batches: Mutex<Batches>,
-}
-
-#[pymethods]
-impl TextBatches {
-    #[new]
-    #[pyo3(signature = (source, *, lines, text_field))]
-    fn new(source: &Bound<'_, PyAny>, lines: bool, text_field: String) -> PyResult<Self> {
-        let options = SourceOptions { lines, text_field, ..SourceOptions::default() };
-        Ok(Self { batches: Mutex::new(open(source, options)?.0) })
-    }
-
-    fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
-        slf
-    }
-
-    fn __next__(&self, py: Python<'_>) -> PyResult<Option<Vec<String>>> {
-        let batch = py.detach(|| self.batches.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next());
-        let batch = batch.transpose().map_err(to_python)?;
-        Ok(batch.map(|batch| batch.iter().map(str::to_owned).collect()))
     }
 }

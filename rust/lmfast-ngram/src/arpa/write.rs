@@ -140,18 +140,23 @@ impl Lines<'_> {
     fn write(&self, nodes: &[u32]) -> Vec<u8> {
         let mut text = Vec::with_capacity(nodes.len() * (16 + 8 * self.order));
         let (mut words, mut known_suffix) = (vec![0; self.order], ROOT);
-        for &node in nodes {
-            let suffix = self.view.suffix(node);
+        // Gathered ahead of the formatting, so that the memory is asked for many nodes at once.
+        let row = |&node: &u32| {
+            let (log10_prob, backoff) = (self.view.log10_prob(node), self.view.backoff(node));
+            (node, log10_prob, backoff, self.view.suffix(node), self.first_words[node as usize])
+        };
+        let rows: Vec<_> = nodes.iter().map(row).collect();
+        for (node, log10_prob, backoff, suffix, first_word) in rows {
             if suffix != known_suffix {
                 self.read(suffix, &mut words[1..]);
                 known_suffix = suffix;
             }
-            words[0] = self.first_words[node as usize];
+            words[0] = first_word;
             if self.view.order_of(suffix) as usize + 1 != self.order {
                 self.read_upwards(node, &mut words);
                 known_suffix = ROOT;
             }
-            push_number(&mut text, self.view.log10_prob(node));
+            push_number(&mut text, log10_prob);
             let mut separator = b'\t';
             for &word in &words {
                 text.push(separator);
@@ -160,7 +165,7 @@ impl Lines<'_> {
             }
             if self.order + 2 < self.view.level_starts.len() {
                 text.push(b'\t');
-                push_number(&mut text, self.view.backoff(node));
+                push_number(&mut text, backoff);
             }
             text.push(b'\n');
         }

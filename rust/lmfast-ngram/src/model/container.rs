@@ -204,3 +204,18 @@ impl Container {
         ))
     }
 }
+
+/// Makes the checksums of a file's bytes fit, so that a test can change the sections.
+#[cfg(test)]
+pub(crate) fn fix_checksums(bytes: &mut [u8]) {
+    let mut header: Header = bytemuck::pod_read_unaligned(&bytes[..size_of::<Header>()]);
+    let table_end = size_of::<Header>() + header.sections as usize * size_of::<Section>();
+    let table = bytes[size_of::<Header>()..table_end].chunks_exact(size_of::<Section>());
+    let mut table: Vec<Section> = table.map(bytemuck::pod_read_unaligned).collect();
+    for section in &mut table {
+        section.checksum = hash(&[&bytes[section.offset as usize..][..section.length as usize]]);
+    }
+    header.checksum = checksum(&header, &table);
+    bytes[..size_of::<Header>()].copy_from_slice(bytemuck::bytes_of(&header));
+    bytes[size_of::<Header>()..table_end].copy_from_slice(bytemuck::cast_slice(&table));
+}

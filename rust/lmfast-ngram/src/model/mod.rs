@@ -20,6 +20,8 @@ use bytemuck::{Pod, Zeroable};
 
 pub(crate) use build::{ArpaEntry, Builder};
 pub(crate) use column::Column;
+#[cfg(test)]
+pub(crate) use container::fix_checksums;
 pub(crate) use format::is_lmn;
 
 use crate::corpus::{BEGIN, SPECIALS, UNKNOWN};
