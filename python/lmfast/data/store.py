@@ -144,7 +144,7 @@ class TokenStore:
 
     @property
     def format(self) -> str:
-        """ "megatron", "nanogpt", "llm.c" or "npy"."""
+        """What kind of file it is: "megatron", "nanogpt", "llm.c" or "npy"."""
         return self._core.format
 
     @property

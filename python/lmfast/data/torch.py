@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lmfast.data.loader import Batch, BatchLoader
-from lmfast.data.store import TokenStore
 from lmfast.errors import require
 
 require("torch", extra="torch", purpose="lmfast.data.torch")
 
 from torch.utils.data import IterableDataset, get_worker_info  # noqa: E402
+
+if TYPE_CHECKING:
+    from lmfast.data.store import TokenStore
 
 __all__ = ["BatchDataset"]
 
@@ -34,7 +36,9 @@ class BatchDataset(IterableDataset[Batch]):
 
     def __init__(self, source: TokenStore, batch_size: int, seq_len: int, **options: Any) -> None:
         super().__init__()
-        self._loader = BatchLoader(source, batch_size, seq_len, **{"output": "torch", "threads": 1} | options)
+        options.setdefault("output", "torch")
+        options.setdefault("threads", 1)
+        self._loader = BatchLoader(source, batch_size, seq_len, **options)
 
     def __iter__(self) -> Iterator[Batch]:
         """The batches of this worker, or all where there are no workers."""

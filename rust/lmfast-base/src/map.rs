@@ -56,6 +56,9 @@ impl Map {
                 format!("{count} values of {size} bytes at byte {offset} reach past its end at byte {length}: the file is cut short or damaged"),
             )
         })?;
+        if bytes.is_empty() {
+            return Ok(&[]); // which an empty map would not align
+        }
         bytemuck::try_cast_slice(bytes).map_err(|error| {
             Error::format(&self.path, format!("values at byte {offset} cannot be read in place: {error}"))
         })
