@@ -30,7 +30,9 @@ def add_commands(commands: Commands) -> None:
     train.add_argument("--kind", default="bpe", metavar="KIND", help="bpe (byte-level), word or char (default: bpe)")
     train.add_argument("--pattern", default="gpt2", help="how text is cut before merging: gpt2, cl100k, ... or a regex")
     train.add_argument("--special-token", action="append", metavar="TOKEN", help="a special token; may be repeated")
-    train.add_argument("--min-frequency", type=int, metavar="N", help="of a merge, word or character (default: 2; char 1)")
+    train.add_argument(
+        "--min-frequency", type=int, metavar="N", help="of a merge, word or character (default: 2; char 1)"
+    )
     add_threads(train)
 
     encode = noun.verb(

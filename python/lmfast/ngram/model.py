@@ -233,6 +233,11 @@ class NgramModel:
         """How many n-grams there are in all."""
         return sum(self._core.counts)
 
+    @property
+    def is_of_tokens(self) -> bool:
+        """Whether it is a model of a tokenizer's tokens, and not of words between white space."""
+        return self._core.is_of_tokens
+
     @cached_property
     def vocabulary(self) -> Sequence[str]:
         """The words by id, `<unk>`, `<s>` and `</s>` first."""

@@ -92,6 +92,9 @@ pub fn train(
     let pre_tokenizer = pre_tokenizer(config);
     let split = Cut::new(Some(&pre_tokenizer)).map_err(Error::invalid)?.split;
     let counts = count::count(documents, source_bytes, split.as_ref(), config.threads, control)?;
+    if counts.is_empty() {
+        return Err(Error::invalid("the text is empty: there is nothing to make a vocabulary from"));
+    }
     let (tokens, model, decoder) = match config.kind {
         Kind::Bpe => {
             let (tokens, merges) = bpe::train(counts, config, control)?;
