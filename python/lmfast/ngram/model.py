@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lmfast import _core
 from lmfast.ngram.tokens import Documents, TokenizerLike, as_documents, as_tokens, encode, spellings
@@ -19,6 +18,8 @@ from lmfast.source import Source, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
 
 __all__ = ["NgramModel", "Perplexity", "TokenScores"]
 

@@ -1,7 +1,8 @@
 //! The stages in a row, order by order.
 //!
-//! In memory: beside the corpus (4 bytes a token) 10 bytes a token throughout, and for the order at work 28 bytes for each
-//! different n-gram, on top of the model itself (20 bytes an n-gram, 12 for one of the highest order).
+//! All is in memory: 14 bytes a token throughout with the corpus, up to 24 for the tokens of the words being sorted, and
+//! for the order at work about 40 for each different n-gram, on top of the model itself (20 bytes an n-gram, 12 for one of
+//! the highest order). 7.0 million tokens at order 5, 15 million n-grams, took 1.3 GB (2026-11, Linux, 2 threads).
 
 use std::sync::atomic::{AtomicU32, Ordering};
 

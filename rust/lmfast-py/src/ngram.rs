@@ -1,4 +1,5 @@
 //! Bindings of the crate behind `lmfast.ngram`.
+#![expect(clippy::needless_pass_by_value, reason = "arguments are made for the call")]
 
 use std::path::PathBuf;
 

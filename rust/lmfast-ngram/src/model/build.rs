@@ -108,6 +108,7 @@ impl Builder {
     pub(crate) fn append(&mut self, entries: &[Entry], placed: &[u32], control: &Control) -> Result<u32> {
         let first = self.end();
         let entry = |gram: &u32| entries[*gram as usize];
+        self.words.reserve_exact(placed.len());
         self.words.par_extend(placed.par_iter().map(|gram| entry(gram).word));
         control.check()?;
         let first_child = self.end();
