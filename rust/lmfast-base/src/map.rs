@@ -90,9 +90,8 @@ impl Map {
             let mut usage = std::mem::MaybeUninit::<libc::rusage>::uninit();
             // SAFETY: the call writes a whole `rusage` to where it is pointed, unless it fails, which is told by its
             // result.
-            let usage = unsafe {
-                (libc::getrusage(libc::RUSAGE_THREAD, usage.as_mut_ptr()) == 0).then(|| usage.assume_init())
-            };
+            let usage =
+                unsafe { (libc::getrusage(libc::RUSAGE_THREAD, usage.as_mut_ptr()) == 0).then(|| usage.assume_init()) };
             usage.map_or(0, |usage| usage.ru_majflt as u64)
         }
         #[cfg(not(target_os = "linux"))]

@@ -12,6 +12,8 @@ use crate::store::{Store, Tokens};
 
 /// Rows that are read side by side.
 const GROUP: usize = 16;
+/// Times that are turned at once.
+const TILE: usize = 32;
 
 /// The type of a batch's ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -170,7 +172,7 @@ fn check_fits(store: &Store, rows: &Rows, dtype: Dtype) -> Result<()> {
 }
 
 /// Copies each row to `inputs` and, one token later, to `targets`.
-fn widen<S: Copy + Into<i64>, D: Copy>(
+fn widen<S: Copy + Into<i64>, D: Pod>(
     tokens: &[S],
     rows: &Rows,
     layout: Layout,
@@ -199,14 +201,27 @@ fn widen<S: Copy + Into<i64>, D: Copy>(
                 }
             }
             Layout::TimeFirst => {
-                for (shift, output) in [(0, &mut *inputs), (1, &mut *targets)] {
-                    for (time, line) in output.chunks_exact_mut(count).enumerate() {
-                        for (place, &start) in line[first..].iter_mut().zip(starts) {
-                            *place = convert(tokens[start as usize + time + shift]);
+                // Rows are turned in tiles that stay in the first cache.
+                let mut tile = [[D::zeroed(); GROUP]; TILE];
+                for (number, lines) in inputs.chunks_mut(TILE * count).enumerate() {
+                    for (column, &start) in starts.iter().enumerate() {
+                        for (line, &id) in tile.iter_mut().zip(&row(start)[number * TILE..length]) {
+                            line[column] = convert(id);
                         }
+                    }
+                    for (line, turned) in lines.chunks_exact_mut(count).zip(&tile) {
+                        line[first..first + starts.len()].copy_from_slice(&turned[..starts.len()]);
                     }
                 }
             }
+        }
+    }
+    if layout == Layout::TimeFirst && count > 0 {
+        // What follows the inputs of one time are the inputs of the next.
+        let (before, last) = targets.split_at_mut((length - 1) * count);
+        before.copy_from_slice(&inputs[count..]);
+        for (place, &start) in last.iter_mut().zip(&rows.starts) {
+            *place = convert(tokens[start as usize + length]);
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use lmfast_base::{Error, Map, Result};
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,10 @@ use crate::store::Store;
 const AHEAD_BYTES: u64 = 64 << 20;
 /// Threads that are used unless another number is asked for: two make more batches than any model takes.
 const MOST_THREADS: usize = 4;
+/// No disk answers within this time.
+const NO_DISK: Duration = Duration::from_micros(50);
+/// So many rows at first are asked for early in any case, for a file that was not read yet.
+const FIRST_EAGER_ROWS: u64 = 512;
 /// After a batch that was waited for, this many are asked for early.
 const EAGER_BATCHES: u32 = 1000;
 /// How many rows ahead a disk is asked to read.
@@ -246,8 +251,14 @@ impl Loader {
             pool: Pool::new(ahead as usize + 2),
             first,
             stride,
-            eager: AtomicU32::new(0),
+            eager: AtomicU32::new((FIRST_EAGER_ROWS / rows) as u32),
         };
+        if self.sampler.mode == Mode::Shuffle {
+            self.store.will_be_read_at_random();
+        }
+        if rows <= FIRST_EAGER_ROWS {
+            (0..=maker.batches_ahead()).for_each(|batch| maker.ask_for(batch));
+        }
         Ok(Source { batches: Prefetcher::new(maker, self.threads, ahead)?, next: first, stride })
     }
 
@@ -261,6 +272,11 @@ impl Maker {
         let place = self.first.checked_add(number.checked_mul(self.stride)?)?;
         let per_epoch = self.sampler.batches_per_epoch();
         Some(self.sampler.rows(place % per_epoch, &self.sampler.permutation(place / per_epoch)))
+    }
+
+    fn batches_ahead(&self) -> u64 {
+        let rows = self.sampler.batch_size / self.sampler.world_size;
+        EAGER_ROWS.div_ceil(rows.max(1))
     }
 
     /// Asks for the rows of a batch, so that the disk has them when they are read.
@@ -279,16 +295,16 @@ impl Make for Maker {
     fn make(&self, number: u64) -> Result<Batch> {
         let rows =
             self.rows(number).ok_or_else(|| Error::invalid("the loader has come to the last of 2^64 batches"))?;
-        let batches_ahead = EAGER_ROWS.div_ceil((rows.starts.len() as u64).max(1));
         let eager = self.eager.load(Ordering::Relaxed);
         if eager > 0 {
             self.eager.store(eager - 1, Ordering::Relaxed);
-            self.ask_for(number.saturating_add(batches_ahead));
+            self.ask_for(number.saturating_add(self.batches_ahead()));
         }
+        let start = Instant::now();
         let batch = Batch::read(&self.store, &rows, self.options.dtype, self.options.layout, &self.pool)?;
-        if waited_for_disk() && eager == 0 {
+        if eager == 0 && start.elapsed() > NO_DISK && waited_for_disk() {
             self.eager.store(EAGER_BATCHES, Ordering::Relaxed);
-            for later in 1..=batches_ahead {
+            for later in 1..=self.batches_ahead() {
                 self.ask_for(number.saturating_add(later));
             }
         }

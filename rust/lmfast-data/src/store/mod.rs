@@ -205,9 +205,9 @@ impl Store {
         let offsets = self.offsets()?;
         let tokens = self.tokens()?;
         let limit = vocab_size.or(self.vocab_size()).unwrap_or(self.token_type.capacity());
-        control.begin("verifying", tokens.bytes().len() as u64);
+        control.begin("verifying", (self.count * self.token_type.size()) as u64);
         let tokens_per_block = sidecar::BLOCK_BYTES / self.token_type.size();
-        for (block, bytes) in tokens.bytes().chunks(sidecar::BLOCK_BYTES).enumerate() {
+        for (block, bytes) in self.blocks()?.enumerate() {
             control.check()?;
             let start = block * tokens_per_block;
             let end = (start + tokens_per_block).min(self.count);
@@ -235,6 +235,26 @@ impl Store {
     pub(crate) fn will_need(&self, start: usize, count: usize) {
         let size = self.token_type.size();
         self.map.advise_will_need(self.start + start * size, count * size);
+    }
+
+    /// Keeps the operating system from reading what lies around a token that is read.
+    pub(crate) fn will_be_read_at_random(&self) {
+        self.map.advise_random();
+    }
+
+    /// Blocks of the tokens' bytes in order, for reading them all; the disk is asked for the next ones.
+    fn blocks(&self) -> Result<impl Iterator<Item = &[u8]>> {
+        const AHEAD: usize = 8;
+        let ask =
+            |block: usize| self.map.advise_will_need(self.start + block * sidecar::BLOCK_BYTES, sidecar::BLOCK_BYTES);
+        let tokens = self.map.slice::<u8>(self.start, self.count * self.token_type.size())?;
+        Ok(tokens.chunks(sidecar::BLOCK_BYTES).enumerate().map(move |(number, block)| {
+            if number == 0 {
+                (1..AHEAD).for_each(ask);
+            }
+            ask(number + AHEAD);
+            block
+        }))
     }
 }
 
