@@ -7,6 +7,7 @@ A bad argument is a `ValueError` or `TypeError`, what the operating system refus
 from __future__ import annotations
 
 import importlib
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,6 +39,11 @@ def require(module: str, *, extra: str, purpose: str) -> ModuleType:
     >>> require("json", extra="torch", purpose="this example").__name__
     'json'
     """
+    if module == "torch":
+        # Training has two teams of OpenMP threads, one of the forward pass and one of autograd's. Left to spin while
+        # they wait, each takes the cores from the other: on 2 cores an LSTM's step took 4.6 times as long (2026-11).
+        # The setting is read when torch is loaded; a user's own stays.
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:

@@ -35,26 +35,27 @@ def neural_plans(vocab_size: int, *, gpu: bool) -> list[NeuralPlan]:
     from lmfast import models
 
     if gpu:
-        shape = {"batch_size": 64, "seq_len": 256, "valid_every": 100}
+        rows, lengths, valid_every = 64, (256, 256), 100
         width, hidden, gpt = 512, 1024, {"n_layer": 8, "n_head": 8, "n_embd": 512}
     else:
-        shape = {"batch_size": 8, "seq_len": 32, "valid_every": 50}
+        rows, lengths, valid_every = 8, (32, 64), 40
         width, hidden, gpt = 128, 256, {"n_layer": 4, "n_head": 4, "n_embd": 128}
-    options = {"optimizer": "adamw", "lr": 4e-3, "clip_norm": 1.0, "warmup_steps": 20}
+    recurrent, attention = lengths
+    options = {"optimizer": "adamw", "lr": 6e-3, "clip_norm": 1.0, "warmup_steps": 20}
+    shape = {"batch_size": rows, "valid_every": valid_every}
 
     def tutorial() -> LanguageModel:
-        return models.SmallLanguageModel(vocab_size, width, hidden, num_layers=2)
+        return models.SmallLanguageModel(vocab_size, width, hidden, num_layers=1)
 
     def gru() -> LanguageModel:
-        return models.build(
-            "gru", vocab_size=vocab_size, embed_size=hidden, hidden_size=hidden, num_layers=1, tied=True, dropout=0.0
-        )
+        sizes = {"embed_size": 3 * hidden // 4, "hidden_size": 3 * hidden // 4, "num_layers": 1}
+        return models.build("gru", vocab_size=vocab_size, tied=True, dropout=0.0, **sizes)
 
     def transformer() -> LanguageModel:
-        return models.build("gpt2", vocab_size=vocab_size, n_positions=shape["seq_len"], dropout=0.0, **gpt)
+        return models.build("gpt2", vocab_size=vocab_size, n_positions=attention, dropout=0.0, **gpt)
 
     return [
-        NeuralPlan(name="LSTM", build=tutorial, options=options, **shape),
-        NeuralPlan(name="GRU", build=gru, options=options, **shape),
-        NeuralPlan(name="GPT", build=transformer, options=options, **shape),
+        NeuralPlan(name="LSTM", build=tutorial, seq_len=recurrent, options=options, **shape),
+        NeuralPlan(name="GRU", build=gru, seq_len=recurrent, options=options, **shape),
+        NeuralPlan(name="GPT", build=transformer, seq_len=attention, options=options | {"lr": 4e-3}, **shape),
     ]
