@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 class FormatError(ValueError): ...
 
+__all__: list[str]
 __version__: str
 
 # ---- source
 
 @final
 class DocumentReader:
-    def __new__(cls, paths: Sequence[str], *, lines: bool = False, text_field: str = "text") -> Self: ...
+    def __new__(cls, paths: Sequence[str], *, lines: bool, text_field: str) -> Self: ...
     def __iter__(self) -> Self: ...
     def __next__(self) -> list[str]: ...
 
@@ -79,6 +80,89 @@ class Decoder:
     def finish(self) -> str: ...
 
 # ---- ngram
+
+_Callback = Callable[[str, int, int], None]
+
+@final
+class NgramModel:
+    @staticmethod
+    def train_words(
+        source: list[str] | Iterator[str],
+        order: int,
+        *,
+        text_field: str,
+        discount_fallback: tuple[float, float, float] | None,
+        interpolate_unigrams: bool,
+        vocab_pad: int,
+        unk: str,
+        threads: int | None,
+        progress: _Callback | None,
+    ) -> NgramModel: ...
+    @staticmethod
+    def train_tokens(
+        tokens: NDArray[Any],
+        offsets: NDArray[np.uint64],
+        spellings: list[str],
+        order: int,
+        *,
+        discount_fallback: tuple[float, float, float] | None,
+        interpolate_unigrams: bool,
+        vocab_pad: int,
+        threads: int | None,
+        progress: _Callback | None,
+    ) -> NgramModel: ...
+    @staticmethod
+    def load(path: str, *, threads: int | None, progress: _Callback | None) -> NgramModel: ...
+    def save_arpa(self, path: str, *, threads: int | None, progress: _Callback | None) -> None: ...
+    def save_lmn(self, path: str, *, progress: _Callback | None) -> None: ...
+    def verify(self, *, progress: _Callback | None) -> None: ...
+    @property
+    def order(self) -> int: ...
+    @property
+    def counts(self) -> list[int]: ...
+    @property
+    def is_of_tokens(self) -> bool: ...
+    @property
+    def fallback_orders(self) -> list[int]: ...
+    def vocabulary(self) -> list[str]: ...
+    def word(self, id: int) -> str: ...
+    def score(self, text: str | NDArray[Any], *, bos: bool, eos: bool) -> float: ...
+    def score_batch(
+        self, texts: list[str], *, bos: bool, eos: bool, threads: int | None, progress: _Callback | None
+    ) -> NDArray[np.float32]: ...
+    def score_documents(
+        self,
+        tokens: NDArray[Any],
+        offsets: NDArray[np.uint64],
+        *,
+        bos: bool,
+        eos: bool,
+        threads: int | None,
+        progress: _Callback | None,
+    ) -> NDArray[np.float32]: ...
+    def token_scores(
+        self, text: str | NDArray[Any], *, bos: bool, eos: bool
+    ) -> tuple[NDArray[np.float32], NDArray[np.uint8], NDArray[np.bool_]]: ...
+    def token_stream_scores(
+        self, tokens: NDArray[Any], offsets: NDArray[np.uint64], *, threads: int | None, progress: _Callback | None
+    ) -> NDArray[np.float32]: ...
+    def perplexity(
+        self, source: list[str] | Iterator[str], *, text_field: str, threads: int | None, progress: _Callback | None
+    ) -> tuple[float, float, int, int]: ...
+    def perplexity_of_tokens(
+        self, tokens: NDArray[Any], offsets: NDArray[np.uint64], *, threads: int | None, progress: _Callback | None
+    ) -> tuple[float, float, int, int]: ...
+    def next_token_distribution(self, context: str | NDArray[Any]) -> NDArray[np.float32]: ...
+    def generate(
+        self,
+        prompt: str | NDArray[Any],
+        *,
+        max_tokens: int,
+        temperature: float,
+        top_k: int | None,
+        top_p: float | None,
+        seed: int,
+    ) -> list[int]: ...
 
 # ---- data
 

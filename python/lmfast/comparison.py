@@ -55,7 +55,7 @@ def compare(
         raise ValueError(message)
     models = [load(path) for path in paths]
     for path, model in zip(paths, models, strict=True):
-        if not getattr(model, "is_token_model", True):
+        if not getattr(model, "is_of_tokens", True):
             message = f"{os.fspath(path)}: a model over white-space words does not compare with models over tokens; "
             message += "train it with a tokenizer (lmfast ngram train --tokenizer)"
             raise ValueError(message)

@@ -7,6 +7,9 @@ A bad argument is a `ValueError` or `TypeError`, what the operating system refus
 from __future__ import annotations
 
 import importlib
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType
 
 from lmfast._core import FormatError
@@ -43,3 +46,21 @@ def require(module: str, *, extra: str, purpose: str) -> ModuleType:
         package = module.partition(".")[0]
         message = f"{purpose} needs {package}, which is not installed; install it with: pip install '.[{extra}]'"
         raise MissingDependencyError(message, name=package) from None
+
+
+@contextmanager
+def refuse_warning(beginning: str) -> Iterator[None]:
+    """Within it, a warning that begins so is a `ValueError`: for programs, where a warning is soon out of sight.
+
+    >>> with refuse_warning("vocab_size"):
+    ...     warnings.warn("vocab_size=9: too large", stacklevel=1)
+    Traceback (most recent call last):
+        ...
+    ValueError: vocab_size=9: too large
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=beginning, category=UserWarning)
+        try:
+            yield
+        except UserWarning as warning:
+            raise ValueError(str(warning)) from None

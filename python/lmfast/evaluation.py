@@ -82,9 +82,6 @@ class Ngram(Protocol):
     def token_stream_scores(self, ids: np.ndarray, offsets: np.ndarray, /) -> np.ndarray:
         """log10 of the probability of each token of a stream of documents, (N,)."""
 
-    def save(self, path: Any, /) -> None:
-        """Write the model."""
-
 
 @dataclass(frozen=True)
 class Stream:

@@ -10,15 +10,14 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lmfast.evaluation import Ngram
-
 if TYPE_CHECKING:
     from lmfast.models import LanguageModel
+    from lmfast.ngram import NgramModel
 
 __all__ = ["load", "save"]
 
 
-def save(model: LanguageModel | Ngram, path: str | os.PathLike[str]) -> None:
+def save(model: LanguageModel | NgramModel, path: str | os.PathLike[str]) -> None:
     """Write a model.
 
     Args:
@@ -38,8 +37,9 @@ def save(model: LanguageModel | Ngram, path: str | os.PathLike[str]) -> None:
     9
     """
     path = Path(path)
-    if isinstance(model, Ngram):
-        model.save(path)
+    writes_itself = getattr(model, "save", None)
+    if callable(writes_itself):
+        writes_itself(path)
         return
     from lmfast.models import LanguageModel, storage
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -112,14 +113,14 @@ def test_train_compare_generate(workshop: Path, capsys: pytest.CaptureFixture[st
     neural, ngram = compared["rows"]
     assert (neural["kind"], ngram["kind"]) == ("neural", "ngram")
     assert neural["tokens"] == ngram["tokens"]
-    assert ngram["bits_per_byte"] < neural["bits_per_byte"] < 8
+    assert ngram["bits_per_byte"] < neural["bits_per_byte"] < 5
     assert {"rows", "text", "versions", "command"} <= compared.keys()
     alone = answer(capsys, "eval", out, "--text", workshop / "test.txt")
     assert alone["loss"] == pytest.approx(neural["loss"])
     drawn = [answer(capsys, "generate", out, "--prompt", "The", "--seed", 1, "--max-tokens", 9)["text"] for _ in "ab"]
     assert drawn[0] == drawn[1]
     assert main(["compare", str(out), "--text", str(workshop / "test.txt")]) == 0
-    assert "Bits per byte" in capsys.readouterr().out
+    assert {"gru", "Perplexity"} <= {*capsys.readouterr().out.split()}
     words = workshop / "words.lmn"
     assert "words" in refused(capsys, "compare", out, words, "--text", workshop / "test.txt")
 
@@ -186,18 +187,18 @@ def test_every_command_has_help(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
 def test_control_c_within_a_second(tmp_path: Path) -> None:
-    """A long encoding stops at once, with exit code 130 and without a half-made file."""
+    """A long training stops at once, with exit code 130 and without a half-made file."""
     folder = tmp_path / "work"
     folder.mkdir()
     text = folder / "text.txt"
-    text.write_text("".join(made_text(4000)), "utf-8")
+    text.write_text(random.Random(0).randbytes(4_000_000).hex(" ", 3), "utf-8")  # nothing but rare words
     command = [sys.executable, "-m", "lmfast", "tokenizer", "train", str(text), "--vocab-size", "50000"]
     process = subprocess.Popen([*command, "--out", str(folder / "t.json")], stderr=subprocess.PIPE, text=True)
     time.sleep(0.6)
-    assert process.poll() is None, process.stderr.read()
+    assert process.poll() is None, process.communicate()
     sent = time.perf_counter()
     process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=30) == 130
+    _, told = process.communicate(timeout=30)
     assert time.perf_counter() - sent < 1
-    assert process.stderr.read().strip() == "lmfast: interrupted"
+    assert (process.returncode, told.strip()) == (130, "lmfast: interrupted")
     assert sorted(path.name for path in folder.iterdir()) == ["text.txt"]

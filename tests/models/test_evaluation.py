@@ -15,7 +15,7 @@ from lmfast import models  # noqa: E402
 from lmfast.evaluation import token_losses  # noqa: E402
 
 TEXT = "to be, or not to b\u00e9: that is the question"
-LETTERS = sorted(set(TEXT)) + ["<end>"]
+LETTERS = [*sorted(set(TEXT)), "<end>"]
 SIZES = {
     "gpt2": {"n_layer": 1, "n_head": 2, "n_embd": 16, "n_positions": 8},
     "lstm": {"embed_size": 8, "hidden_size": 8},
@@ -116,9 +116,6 @@ class Words:
         assert ids.dtype == np.uint32
         self.offsets = offsets.tolist()
         return -np.arange(len(ids), dtype=np.float32)
-
-    def save(self, path):
-        raise AssertionError
 
 
 def test_ngram_models_by_words_and_by_tokens(tmp_path):

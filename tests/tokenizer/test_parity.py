@@ -66,8 +66,8 @@ def test_bpe_training_reads_files_by_line(tmp_path):
     path = tmp_path / "text.txt"
     path.write_bytes("".join(sentences(300)).replace(".\n", "  \r\n\n", 50).encode() + b"no end")
     special = ("<s>", "!", "<s>", "</s>")
-    theirs = trained_by_tokenizers(path, 600, special=special)
-    ours = Tokenizer.train(path, 600, special_tokens=special)
+    theirs = trained_by_tokenizers(path, 450, special=special)
+    ours = Tokenizer.train(path, 450, special_tokens=special)
     ours.save(tmp_path / "ours.json")
     assert json.loads((tmp_path / "ours.json").read_text("utf-8"))["model"] == json.loads(theirs.to_str())["model"]
 
@@ -94,7 +94,7 @@ def test_words_and_characters(tmp_path, kind):
 
 @pytest.mark.parametrize("pattern", ["cl100k", "o200k", "llama3", "qwen2"])
 def test_named_patterns_are_read_alike(tmp_path, pattern):
-    ours = Tokenizer.train(sentences(300), 500, pattern=pattern)
+    ours = Tokenizer.train(sentences(300), 450, pattern=pattern)
     ours.save(tmp_path / "ours.json")
     theirs = tokenizers.Tokenizer.from_file(str(tmp_path / "ours.json"))
     assert_same(ours, theirs, hard_texts(1500, seed=2))

@@ -38,9 +38,11 @@ def main(words: Sequence[str] | None = None) -> int:
         The exit code: 0, 1 for a fault of lmfast, 2 for a user's mistake, 130 for Ctrl-C.
     """
     arguments = parser().parse_args(words)
-    warnings.showwarning = lambda message, *_, **__: print(f"lmfast: warning: {message}", file=sys.stderr)
     try:
-        arguments.run(arguments)
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", UserWarning)
+            warnings.showwarning = lambda message, *_, **__: print(f"lmfast: warning: {message}", file=sys.stderr)
+            arguments.run(arguments)
         sys.stdout.flush()
     except KeyboardInterrupt:
         print("lmfast: interrupted", file=sys.stderr)

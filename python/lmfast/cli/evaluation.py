@@ -38,7 +38,7 @@ def run_eval(arguments: argparse.Namespace) -> None:
     from lmfast.comparison import tokenizer_of
 
     model = load(arguments.model)
-    words = not getattr(model, "is_token_model", True)
+    words = not getattr(model, "is_of_tokens", True)
     tokenizer = None if words else tokenizer_of(arguments.model, arguments.tokenizer)
     found = evaluate(model, arguments.text, tokenizer=tokenizer)
     show(arguments, dataclasses.asdict(found))

@@ -12,7 +12,7 @@ from lmfast.cli.common import Commands, add_threads, add_tokenizer, progress, sh
 from lmfast.cli.tokenizer import expand
 
 if TYPE_CHECKING:
-    from lmfast import NgramModel, Tokenizer
+    from lmfast import NgramModel
 
 
 def add_commands(commands: Commands) -> None:
@@ -96,9 +96,8 @@ def run_train(arguments: argparse.Namespace) -> None:
 
 def run_eval(arguments: argparse.Namespace) -> None:
     """`lmfast ngram eval`."""
-    model, tokenizer = open_model(arguments)
     source = [sys.stdin.read()] if arguments.text is None else arguments.text
-    found = model.perplexity(source) if tokenizer is None else model.perplexity(source, tokenizer=tokenizer)
+    found = open_model(arguments).perplexity(source, progress=progress(arguments))
     show(arguments, found._asdict())
 
 
@@ -106,23 +105,15 @@ def run_score(arguments: argparse.Namespace) -> None:
     """`lmfast ngram score`."""
     from lmfast.source import documents
 
-    model, tokenizer = open_model(arguments)
     lines = sys.stdin.read().splitlines() if arguments.text is None else list(documents(arguments.text, lines=True))
-    texts: list[Any] = lines if tokenizer is None else [tokenizer.encode_array([line]).ids for line in lines]
-    scores = [float(score) for score in model.score_batch(texts)]
+    scores = [float(score) for score in open_model(arguments).score_batch(lines)]
     show(arguments, {"scores": scores}, "\n".join(f"{score:.6g}" for score in scores))
 
 
 def run_generate(arguments: argparse.Namespace) -> None:
     """`lmfast ngram generate`."""
-    model, tokenizer = open_model(arguments)
     options = {name: getattr(arguments, name) for name in ("max_tokens", "temperature", "top_k", "top_p", "seed")}
-    if tokenizer is None:
-        text = model.generate(arguments.prompt, **options)
-    else:
-        from lmfast import generate
-
-        text = generate(model, tokenizer, arguments.prompt, **options)
+    text = open_model(arguments).generate(arguments.prompt, **options)
     show(arguments, {"prompt": arguments.prompt, "text": text}, text)
 
 
@@ -150,10 +141,12 @@ def run_convert(arguments: argparse.Namespace) -> None:
     show(arguments, {"out": arguments.out, "bytes_on_disk": Path(arguments.out).stat().st_size})
 
 
-def open_model(arguments: argparse.Namespace) -> tuple[NgramModel, Tokenizer | None]:
-    """The model and, if it is over tokens and not words, its tokenizer."""
+def open_model(arguments: argparse.Namespace) -> NgramModel:
+    """The model, with its tokenizer if it is one of tokens."""
     from lmfast import NgramModel
     from lmfast.comparison import tokenizer_of
 
     model = NgramModel.load(arguments.model)
-    return model, tokenizer_of(arguments.model, arguments.tokenizer) if model.is_token_model else None
+    if model.is_of_tokens:
+        model = NgramModel.load(arguments.model, tokenizer=tokenizer_of(arguments.model, arguments.tokenizer))
+    return model

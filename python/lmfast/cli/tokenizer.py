@@ -30,7 +30,9 @@ def add_commands(commands: Commands) -> None:
     train.add_argument("--kind", default="bpe", metavar="KIND", help="bpe (byte-level), word or char (default: bpe)")
     train.add_argument("--pattern", default="gpt2", help="how text is cut before merging: gpt2, cl100k, ... or a regex")
     train.add_argument("--special-token", action="append", metavar="TOKEN", help="a special token; may be repeated")
-    train.add_argument("--min-frequency", type=int, default=2, metavar="N", help="of a merge or word (default: 2)")
+    train.add_argument(
+        "--min-frequency", type=int, metavar="N", help="of a merge, word or character (default: 2; char 1)"
+    )
     add_threads(train)
 
     encode = noun.verb(
@@ -64,19 +66,21 @@ def add_commands(commands: Commands) -> None:
 def run_train(arguments: argparse.Namespace) -> None:
     """`lmfast tokenizer train`."""
     from lmfast import Tokenizer
+    from lmfast.errors import refuse_warning
 
     start = time.perf_counter()
     special = {} if arguments.special_token is None else {"special_tokens": tuple(arguments.special_token)}
-    tokenizer = Tokenizer.train(
-        [Path(name) for name in expand(arguments.text)],
-        arguments.vocab_size,
-        kind=arguments.kind,
-        pattern=arguments.pattern,
-        min_frequency=arguments.min_frequency,
-        threads=arguments.threads,
-        progress=progress(arguments),
-        **special,
-    )
+    with refuse_warning("vocab_size"):
+        tokenizer = Tokenizer.train(
+            [Path(name) for name in expand(arguments.text)],
+            arguments.vocab_size,
+            kind=arguments.kind,
+            pattern=arguments.pattern,
+            min_frequency=arguments.min_frequency,
+            threads=arguments.threads,
+            progress=progress(arguments),
+            **special,
+        )
     tokenizer.save(arguments.out)
     seconds = time.perf_counter() - start
     result = {"out": arguments.out, "vocab_size": tokenizer.vocab_size, "seconds": round(seconds, 3)}
@@ -132,9 +136,9 @@ def run_info(arguments: argparse.Namespace) -> None:
     tokenizer = Tokenizer.from_file(arguments.tokenizer)
     result = {
         "file": arguments.tokenizer,
-        "kind": tokenizer.kind,
         "vocab_size": tokenizer.vocab_size,
         "special_tokens": dict(tokenizer.special_tokens),
+        "end_of_text": tokenizer.end_of_text,
         "fingerprint": tokenizer.fingerprint,
     }
     show(arguments, result)

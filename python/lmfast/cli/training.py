@@ -152,7 +152,7 @@ def run_generate(arguments: argparse.Namespace) -> None:
 
     model = load(arguments.model)
     options = {name: getattr(arguments, name) for name in ("max_tokens", "temperature", "top_k", "top_p", "seed")}
-    if getattr(model, "is_token_model", True):
+    if getattr(model, "is_of_tokens", True):
         text = generate(model, tokenizer_of(arguments.model, arguments.tokenizer), arguments.prompt, **options)
     else:
         text = model.generate(arguments.prompt, **options)

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from lmfast.demo.plan import NeuralPlan, neural_plans
 from lmfast.demo.text import SplitText, write_split
-from lmfast.errors import require
+from lmfast.errors import refuse_warning, require
 
 if TYPE_CHECKING:
     from lmfast.data import TokenStore
@@ -122,7 +122,7 @@ def run_demo(
     sizes = f"{text.train_bytes / 1e6:.1f} MB to train on, {text.valid_bytes / 1e6:.2f} MB to validate"
     say(f"text       {sizes}: {text.origin}")
 
-    with stage("tokenizer"):
+    with stage("tokenizer"), refuse_warning("vocab_size"):
         tokenizer = Tokenizer.train(text.train, vocab_size, threads=threads, progress=progress)
         tokenizer.save(folder / "tokenizer.json")
     with stage("encoding"):

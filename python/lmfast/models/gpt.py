@@ -70,6 +70,7 @@ class Transformer(nn.Module):
 class GPT2(nn.Module):
     """A GPT-2 language model.
 
+    >>> from lmfast.models import GPT2Config
     >>> model = GPT2(GPT2Config(vocab_size=11, n_layer=1, n_head=2, n_embd=8, n_positions=16))
     >>> model(torch.zeros(3, 5, dtype=torch.long)).shape
     torch.Size([3, 5, 11])

@@ -76,7 +76,10 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     safetensors = require("safetensors.torch", extra="torch", purpose="saving a model")
     data = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     partial = path.with_name(f".{path.name}.partial")
+    partial.touch()  # safetensors would make a file for its owner alone
+    mode = partial.stat().st_mode
     safetensors.save_file(data, partial, metadata={"format": "pt"})
+    partial.chmod(mode)
     _replace(partial, path)
 
 

@@ -10,9 +10,10 @@ from lmfast.errors import FormatError
 __all__ = ["find"]
 
 _UNREAD = {
-    ".tiktoken": "a rank file of tiktoken",
-    ".model": "a SentencePiece model",
-    ".txt": "a list of words or merges",
+    "*.tiktoken": "a rank file of tiktoken",
+    "*.model": "a SentencePiece model",
+    "*.txt": "a list of words or merges",
+    "vocab.json": "a vocabulary apart from its merges",
 }
 
 
@@ -34,9 +35,10 @@ def find(path: str | os.PathLike[str]) -> Path:
             message = f"{found}: this folder holds no tokenizer.json"
             raise FormatError(message)
         return found / "tokenizer.json"
-    if found.suffix in _UNREAD and found.exists():
+    unread = next((what for pattern, what in _UNREAD.items() if found.match(pattern)), None)
+    if unread and found.exists():
         message = (
-            f"{found}: {_UNREAD[found.suffix]} is not read; convert it to a tokenizer.json, "
+            f"{found}: {unread} is not read; convert it to a tokenizer.json, "
             "for example by the save_pretrained of a tokenizer of transformers"
         )
         raise FormatError(message)

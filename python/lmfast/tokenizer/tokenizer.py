@@ -40,7 +40,7 @@ class Tokenizer:
 
     Immutable, and shared by any number of threads. Made by `train` or `from_file`.
 
-    >>> tokenizer = Tokenizer.train(["the cat sat on the mat"] * 3, 270)
+    >>> tokenizer = Tokenizer.train(["the cat sat on the mat"] * 3, 269)
     >>> ids = tokenizer.encode("the mat")
     >>> tokenizer.decode(ids)
     'the mat'

@@ -71,6 +71,7 @@ class Run:
         self.carried: State | None = None
         self.losses = LossMeter()
         self.history: list[dict[str, Any]] = []
+        self.saved: tuple[int, int] | None = None
         if config.out is not None:
             config.out.mkdir(parents=True, exist_ok=True)
         self._resume()
@@ -98,7 +99,7 @@ class Run:
                 self._log()
             if self.valid is not None and self._last("valid_loss", at=done.step) is None:
                 self._validate()
-        if config.out is not None:
+        if config.out is not None and self.saved != (done.step, len(self.history)):
             self._save()
         return self._result(interrupted)
 
@@ -198,6 +199,7 @@ class Run:
             values = {**vars(done), "optimizer": self.config.optimizer, "warm_progress": self.warm_progress}
             values |= {"losses": self.losses.values, "data": self.train.state(), "history": self.history}
             checkpoints.write(out, self.model, checkpoints.Checkpoint(tensors, values))
+            self.saved = (done.step, len(self.history))
 
     def _resume(self) -> None:
         config = self.config
@@ -219,6 +221,8 @@ class Run:
         self.losses = LossMeter(values["losses"])
         self.train.load_state(values["data"])
         checkpoints.restore_random_state(saved.group("random"), self.device)
+        if folder.parent == config.out:
+            self.saved = (self.done.step, len(self.history))
 
     def _result(self, interrupted: bool) -> TrainResult:
         done = self.done

@@ -27,12 +27,18 @@ _FUSED_DEVICES = ("cpu", "cuda", "mps", "xpu")
 
 
 class Optimizer:
-    """One or two of torch's optimizers that step together."""
+    """One or two of torch's optimizers that step together.
 
-    def __init__(self, parts: list[torch.optim.Optimizer]) -> None:
+    Args:
+        parts: The optimizers.
+        names: The name of each parameter by its `id`, under which its state is saved.
+    """
+
+    def __init__(self, parts: list[torch.optim.Optimizer], names: Mapping[int, str]) -> None:
         self.parts = parts
         self.groups = [group for part in parts for group in part.param_groups]
         self.parameters: list[Tensor] = [parameter for group in self.groups for parameter in group["params"]]
+        self._names = names
 
     def set_rate(self, rate: float) -> None:
         """Set the learning rate of the next steps."""
@@ -60,12 +66,12 @@ class Optimizer:
             parameter.grad = None
 
     def state(self) -> dict[str, Tensor]:
-        """Moments and counts: 'part.parameter.name' to tensor."""
+        """Moments and counts: 'parameter.figure' to tensor."""
         return {
-            f"{number}.{index}.{name}": torch.as_tensor(value)
-            for number, part in enumerate(self.parts)
-            for index, values in part.state_dict()["state"].items()
-            for name, value in values.items()
+            f"{self._names[id(parameter)]}.{figure}": torch.as_tensor(value)
+            for part in self.parts
+            for parameter, values in part.state.items()
+            for figure, value in values.items()
             if value is not None
         }
 
@@ -75,16 +81,23 @@ class Optimizer:
         Raises:
             ValueError: It is the state of other parameters.
         """
-        by_part: list[dict[int, dict[str, Tensor]]] = [{} for _ in self.parts]
+        by_name: dict[str, dict[str, Tensor]] = {}
         for key, value in state.items():
-            number, index, name = key.split(".", 2)
-            by_part[int(number)].setdefault(int(index), {})[name] = value
-        for part, values in zip(self.parts, by_part, strict=True):
+            name, _, figure = key.rpartition(".")
+            by_name.setdefault(name, {})[figure] = value
+        for part in self.parts:
             groups = part.state_dict()["param_groups"]
-            known = {index for group in groups for index in group["params"]}
-            if not values.keys() <= known:
-                raise ValueError("the optimizer's state belongs to another model: it has more parameters")
+            indices = [index for group in groups for index in group["params"]]
+            parameters = [parameter for group in part.param_groups for parameter in group["params"]]
+            values = {
+                index: by_name.pop(self._names[id(parameter)])
+                for index, parameter in zip(indices, parameters, strict=True)
+                if self._names[id(parameter)] in by_name
+            }
             part.load_state_dict({"state": values, "param_groups": groups})
+        self.groups = [group for part in self.parts for group in part.param_groups]  # torch has made new ones
+        if by_name:
+            raise ValueError(f"the optimizer's state is that of other parameters: it has {min(by_name)!r}")
 
 
 def build_optimizer(
@@ -105,12 +118,13 @@ def build_optimizer(
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if not trained:
         raise ValueError("the model has no parameters to train: requires_grad is False for all")
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
     fused = all(each.device.type in _FUSED_DEVICES and each.is_floating_point() for each in trained)
     penalty, decay = weight_decay or 0.0, _DECOUPLED_DECAY if weight_decay is None else weight_decay
     if name == "sgd":
-        return Optimizer([torch.optim.SGD(trained, lr=lr, weight_decay=penalty, fused=fused)])
+        return Optimizer([torch.optim.SGD(trained, lr=lr, weight_decay=penalty, fused=fused)], names)
     if name == "adam":
-        return Optimizer([torch.optim.Adam(trained, lr=lr, betas=betas, weight_decay=penalty, fused=fused)])
+        return Optimizer([torch.optim.Adam(trained, lr=lr, betas=betas, weight_decay=penalty, fused=fused)], names)
     hidden = _hidden_matrices(model) if name == "muon" else []
     matrices = {id(parameter) for parameter in hidden}
     rest = [parameter for parameter in trained if id(parameter) not in matrices]
@@ -129,7 +143,7 @@ def build_optimizer(
         parts.append(muon(hidden, lr=lr, weight_decay=decay, adjust_lr_fn="match_rms_adamw"))
     if rest:
         parts.append(torch.optim.AdamW(groups, lr=lr, betas=betas, fused=fused))
-    return Optimizer(parts)
+    return Optimizer(parts, names)
 
 
 def _hidden_matrices(model: nn.Module) -> list[nn.Parameter]:

@@ -18,10 +18,11 @@ mod _core {
     #[pymodule_export]
     use crate::error::FormatError;
     #[pymodule_export]
-    use crate::tokenizer::{Decoder, Tokenizer};
-
+    use crate::ngram::NgramModel;
     #[pymodule_export]
     use crate::source::DocumentReader;
+    #[pymodule_export]
+    use crate::tokenizer::{Decoder, Tokenizer};
 
     /// The version of the package, from Cargo.toml.
     #[pymodule_export]

@@ -1,1 +1,392 @@
 //! Bindings of the crate behind `lmfast.ngram`.
+#![expect(clippy::needless_pass_by_value, reason = "arguments are made for the call")]
+
+use std::path::PathBuf;
+
+use lmfast_base::source::{Files, Options as SourceOptions};
+use lmfast_base::{Control, Error, Result, threads};
+use lmfast_ngram::corpus::Corpus;
+use lmfast_ngram::words::{Reader, Unknown};
+use lmfast_ngram::{Kind, Model, Options, Report, Sampling, Vocabulary, estimate};
+use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1};
+use pyo3::prelude::*;
+use pyo3::types::PyString;
+
+use crate::error::to_python;
+use crate::gate;
+use crate::source::{Batches, open};
+
+/// An integer array as Python hands it over.
+#[derive(FromPyObject)]
+enum Tokens<'py> {
+    U16(PyReadonlyArray1<'py, u16>),
+    U32(PyReadonlyArray1<'py, u32>),
+    I32(PyReadonlyArray1<'py, i32>),
+}
+
+/// Calls `$body` with `$slice` as a slice of whatever integers the array has.
+macro_rules! with_tokens {
+    ($tokens:expr, $slice:ident => $body:expr) => {
+        match &$tokens {
+            Tokens::U16(array) => {
+                let $slice = array.as_slice()?;
+                $body
+            }
+            Tokens::U32(array) => {
+                let $slice = array.as_slice()?;
+                $body
+            }
+            Tokens::I32(array) => {
+                let $slice = array.as_slice()?;
+                $body
+            }
+        }
+    };
+}
+
+/// An n-gram language model. Private: see `lmfast.ngram.NgramModel`.
+#[pyclass(frozen, module = "lmfast._core")]
+pub(crate) struct NgramModel {
+    model: Model,
+    /// Of each order whose discounts are the fallback.
+    fallback_orders: Vec<usize>,
+}
+
+impl NgramModel {
+    fn trained((model, report): (Model, Report)) -> Self {
+        let orders = report.discounts.iter().zip(1..).filter(|(discount, _)| discount.is_fallback);
+        Self { fallback_orders: orders.map(|(_, order)| order).collect(), model }
+    }
+
+    fn words(&self, text: &Text<'_>) -> PyResult<Vec<u32>> {
+        match text {
+            Text::Words(text) => Ok(self.model.word_ids(text.to_str()?)),
+            Text::Tokens(tokens) => with_tokens!(tokens, slice => self.model.token_words(slice)).map_err(to_python),
+        }
+    }
+}
+
+/// A sentence: text, or the ids of tokens.
+#[derive(FromPyObject)]
+enum Text<'py> {
+    Words(Bound<'py, PyString>),
+    Tokens(Tokens<'py>),
+}
+
+fn options(
+    order: usize,
+    discount_fallback: Option<(f32, f32, f32)>,
+    interpolate_unigrams: bool,
+    vocab_pad: u64,
+) -> Options {
+    let discount_fallback = discount_fallback.map(|(one, two, more)| [one, two, more]);
+    Options { order, discount_fallback, interpolate_unigrams, vocab_pad }
+}
+
+fn in_pool<T: Send>(threads: Option<usize>, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    threads::pool(threads)?.install(work)
+}
+
+/// A source of text for a model of words: every line of a file is a document there.
+enum Lines {
+    Files(Vec<PathBuf>, SourceOptions),
+    Documents(Batches),
+}
+
+impl Lines {
+    fn open(source: &Bound<'_, PyAny>, text_field: String) -> PyResult<Self> {
+        let options = SourceOptions { lines: true, text_field, ..SourceOptions::default() };
+        if let Ok(paths) = source.extract::<Vec<PathBuf>>() {
+            return Ok(Self::Files(paths, options));
+        }
+        Ok(Self::Documents(open(source, options)?.0))
+    }
+
+    fn read(self, reader: &mut Reader, control: &Control) -> Result<()> {
+        match self {
+            Self::Files(paths, options) => {
+                let total = Files::new(paths.clone(), options.clone())?.total_bytes();
+                control.begin("reading text", total);
+                for path in paths {
+                    let files = Files::new(vec![path.clone()], options.clone())?;
+                    reader.read(files, Some(&path), control)?;
+                    if reader.is_empty() {
+                        return Err(Error::format(&path, "the file holds no text"));
+                    }
+                }
+                Ok(())
+            }
+            Self::Documents(batches) => {
+                control.begin("reading text", 0);
+                reader.read(batches, None, control)
+            }
+        }
+    }
+}
+
+#[pymethods]
+impl NgramModel {
+    /// Estimates a model of the white-space words of text.
+    #[staticmethod]
+    #[pyo3(signature = (source, order, *, text_field, discount_fallback, interpolate_unigrams, vocab_pad, unk, threads, progress))]
+    #[expect(clippy::too_many_arguments, reason = "one for each option of the Python face")]
+    fn train_words(
+        py: Python<'_>,
+        source: &Bound<'_, PyAny>,
+        order: usize,
+        text_field: String,
+        discount_fallback: Option<(f32, f32, f32)>,
+        interpolate_unigrams: bool,
+        vocab_pad: u64,
+        unk: &str,
+        threads: Option<usize>,
+        progress: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        let unknown = match unk {
+            "unknown" => Unknown::Unknown,
+            "word" => Unknown::Word,
+            "skip" => Unknown::Skip,
+            "error" => Unknown::Error,
+            _ => {
+                return Err(to_python(Error::invalid(format!(
+                    "unk={unk:?}: 'unknown', 'word', 'skip' or 'error' was expected"
+                ))));
+            }
+        };
+        let source = Lines::open(source, text_field)?;
+        let options = options(order, discount_fallback, interpolate_unigrams, vocab_pad);
+        let trained = gate::run(py, progress, |control| {
+            in_pool(threads, || {
+                let mut reader = Reader::new(unknown);
+                source.read(&mut reader, control)?;
+                let (corpus, vocabulary) = reader.finish()?;
+                estimate(&corpus, vocabulary, Kind::Words, &options, control)
+            })
+        })?;
+        Ok(Self::trained(trained))
+    }
+
+    /// Estimates a model of token ids; `spellings` are the tokens of the whole vocabulary.
+    #[staticmethod]
+    #[pyo3(signature = (tokens, offsets, spellings, order, *, discount_fallback, interpolate_unigrams, vocab_pad, threads, progress))]
+    #[expect(clippy::too_many_arguments, reason = "one for each option of the Python face")]
+    fn train_tokens(
+        py: Python<'_>,
+        tokens: Tokens<'_>,
+        offsets: PyReadonlyArray1<'_, u64>,
+        spellings: Vec<String>,
+        order: usize,
+        discount_fallback: Option<(f32, f32, f32)>,
+        interpolate_unigrams: bool,
+        vocab_pad: u64,
+        threads: Option<usize>,
+        progress: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        let options = options(order, discount_fallback, interpolate_unigrams, vocab_pad);
+        let offsets = offsets.as_slice()?;
+        let vocab_size = spellings.len() as u32;
+        let trained = with_tokens!(tokens, slice => gate::run(py, progress, |control| {
+            in_pool(threads, || {
+                let corpus = Corpus::from_tokens(slice, offsets, vocab_size, control)?;
+                estimate(&corpus, Vocabulary::of_tokens(spellings), Kind::Tokens, &options, control)
+            })
+        }))?;
+        Ok(Self::trained(trained))
+    }
+
+    /// Opens a `.lmn` or ARPA file.
+    #[staticmethod]
+    #[pyo3(signature = (path, *, threads, progress))]
+    fn load(
+        py: Python<'_>,
+        path: PathBuf,
+        threads: Option<usize>,
+        progress: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        let model = gate::run(py, progress, |control| in_pool(threads, || Model::load(&path, control)))?;
+        Ok(Self { model, fallback_orders: Vec::new() })
+    }
+
+    #[pyo3(signature = (path, *, threads, progress))]
+    fn save_arpa(
+        &self,
+        py: Python<'_>,
+        path: PathBuf,
+        threads: Option<usize>,
+        progress: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        gate::run(py, progress, |control| in_pool(threads, || self.model.save_arpa(&path, control)))
+    }
+
+    #[pyo3(signature = (path, *, progress))]
+    fn save_lmn(&self, py: Python<'_>, path: PathBuf, progress: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        gate::run(py, progress, |control| self.model.save_lmn(&path, control))
+    }
+
+    #[pyo3(signature = (*, progress))]
+    fn verify(&self, py: Python<'_>, progress: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        gate::run(py, progress, |control| self.model.verify(control))
+    }
+
+    #[getter]
+    fn order(&self) -> usize {
+        self.model.order()
+    }
+
+    #[getter]
+    fn counts(&self) -> Vec<u64> {
+        self.model.counts()
+    }
+
+    #[getter]
+    fn is_of_tokens(&self) -> bool {
+        self.model.kind() == Kind::Tokens
+    }
+
+    #[getter]
+    fn fallback_orders(&self) -> Vec<usize> {
+        self.fallback_orders.clone()
+    }
+
+    fn vocabulary(&self) -> Vec<&str> {
+        let vocabulary = self.model.vocabulary();
+        (0..vocabulary.len() as u32).map(|id| vocabulary.word(id)).collect()
+    }
+
+    #[pyo3(signature = (text, *, bos, eos))]
+    fn score(&self, text: Text<'_>, bos: bool, eos: bool) -> PyResult<f32> {
+        Ok(self.model.score(&self.words(&text)?, bos, eos))
+    }
+
+    #[pyo3(signature = (texts, *, bos, eos, threads, progress))]
+    fn score_batch<'py>(
+        &self,
+        py: Python<'py>,
+        texts: Vec<Bound<'py, PyString>>,
+        bos: bool,
+        eos: bool,
+        threads: Option<usize>,
+        progress: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Bound<'py, PyArray1<f32>>> {
+        let texts = texts.iter().map(|text| text.to_str()).collect::<PyResult<Vec<_>>>()?;
+        let scores =
+            gate::run(py, progress, |control| in_pool(threads, || self.model.score_batch(&texts, bos, eos, control)))?;
+        Ok(scores.into_pyarray(py))
+    }
+
+    #[pyo3(signature = (tokens, offsets, *, bos, eos, threads, progress))]
+    #[expect(clippy::too_many_arguments, reason = "one for each option of the Python face")]
+    fn score_documents<'py>(
+        &self,
+        py: Python<'py>,
+        tokens: Tokens<'_>,
+        offsets: PyReadonlyArray1<'_, u64>,
+        bos: bool,
+        eos: bool,
+        threads: Option<usize>,
+        progress: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Bound<'py, PyArray1<f32>>> {
+        let offsets = offsets.as_slice()?;
+        let scores = with_tokens!(tokens, slice => gate::run(py, progress, |control| {
+            in_pool(threads, || self.model.score_documents(slice, offsets, bos, eos, control))
+        }))?;
+        Ok(scores.into_pyarray(py))
+    }
+
+    /// Log10 probabilities, matched orders, and whether each token is unknown.
+    #[pyo3(signature = (text, *, bos, eos))]
+    #[expect(clippy::type_complexity, reason = "three arrays")]
+    fn token_scores<'py>(
+        &self,
+        py: Python<'py>,
+        text: Text<'_>,
+        bos: bool,
+        eos: bool,
+    ) -> PyResult<(Bound<'py, PyArray1<f32>>, Bound<'py, PyArray1<u8>>, Bound<'py, PyArray1<bool>>)> {
+        let words = self.words(&text)?;
+        let scores = gate::run(py, None, |_| Ok(self.model.token_scores(&words, bos, eos)))?;
+        let log10_prob: Vec<f32> = scores.iter().map(|score| score.log10_prob).collect();
+        let matched_order: Vec<u8> = scores.iter().map(|score| score.matched_order).collect();
+        let is_unknown: Vec<bool> = scores.iter().map(|score| score.is_unknown).collect();
+        Ok((log10_prob.into_pyarray(py), matched_order.into_pyarray(py), is_unknown.into_pyarray(py)))
+    }
+
+    /// Perplexity with and without unknown words, their number, and the number of tokens.
+    #[pyo3(signature = (source, *, text_field, threads, progress))]
+    fn perplexity(
+        &self,
+        py: Python<'_>,
+        source: &Bound<'_, PyAny>,
+        text_field: String,
+        threads: Option<usize>,
+        progress: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<(f64, f64, u64, u64)> {
+        let options = SourceOptions { lines: true, text_field, ..SourceOptions::default() };
+        let (batches, total) = open(source, options)?;
+        let cost = gate::run(py, progress, |control| {
+            control.begin("scoring", total);
+            in_pool(threads, || self.model.perplexity(batches, control))
+        })?;
+        Ok((cost.with_unknown(), cost.without_unknown(), cost.unknown, cost.tokens))
+    }
+
+    #[pyo3(signature = (tokens, offsets, *, threads, progress))]
+    fn perplexity_of_tokens(
+        &self,
+        py: Python<'_>,
+        tokens: Tokens<'_>,
+        offsets: PyReadonlyArray1<'_, u64>,
+        threads: Option<usize>,
+        progress: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<(f64, f64, u64, u64)> {
+        let offsets = offsets.as_slice()?;
+        let cost = with_tokens!(tokens, slice => gate::run(py, progress, |control| {
+            in_pool(threads, || self.model.perplexity_of_tokens(slice, offsets, control))
+        }))?;
+        Ok((cost.with_unknown(), cost.without_unknown(), cost.unknown, cost.tokens))
+    }
+
+    #[pyo3(signature = (tokens, offsets, *, threads, progress))]
+    fn token_stream_scores<'py>(
+        &self,
+        py: Python<'py>,
+        tokens: Tokens<'_>,
+        offsets: PyReadonlyArray1<'_, u64>,
+        threads: Option<usize>,
+        progress: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Bound<'py, PyArray1<f32>>> {
+        let offsets = offsets.as_slice()?;
+        let scores = with_tokens!(tokens, slice => gate::run(py, progress, |control| {
+            in_pool(threads, || self.model.token_stream_scores(slice, offsets, control))
+        }))?;
+        Ok(scores.into_pyarray(py))
+    }
+
+    fn next_token_distribution<'py>(&self, py: Python<'py>, context: Text<'_>) -> PyResult<Bound<'py, PyArray1<f32>>> {
+        let words = self.words(&context)?;
+        Ok(py.detach(|| self.model.next_distribution(&words)).into_pyarray(py))
+    }
+
+    /// The ids of the words drawn, as the model numbers them.
+    #[pyo3(signature = (prompt, *, max_tokens, temperature, top_k, top_p, seed))]
+    #[expect(clippy::too_many_arguments, reason = "one for each option of the Python face")]
+    fn generate(
+        &self,
+        py: Python<'_>,
+        prompt: Text<'_>,
+        max_tokens: usize,
+        temperature: f64,
+        top_k: Option<usize>,
+        top_p: Option<f64>,
+        seed: u64,
+    ) -> PyResult<Vec<u32>> {
+        let words = self.words(&prompt)?;
+        let sampling = Sampling { temperature, top_k, top_p };
+        gate::run(py, None, |control| self.model.generate(&words, max_tokens, &sampling, seed, control))
+    }
+
+    /// The spelling of a word, as the model numbers it.
+    fn word(&self, id: u32) -> &str {
+        self.model.vocabulary().word(id)
+    }
+}

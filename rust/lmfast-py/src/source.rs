@@ -76,7 +76,7 @@ pub(crate) struct DocumentReader {
 #[pymethods]
 impl DocumentReader {
     #[new]
-    #[pyo3(signature = (paths, *, lines=false, text_field="text".to_owned()))]
+    #[pyo3(signature = (paths, *, lines, text_field))]
     fn new(paths: Vec<PathBuf>, lines: bool, text_field: String) -> PyResult<Self> {
         let options = Options { lines, text_field, keep_line_ends: false };
         Ok(Self { files: Mutex::new(Files::new(paths, options).map_err(to_python)?) })

@@ -125,18 +125,19 @@ impl Tokenizer {
     }
 
     /// The ids of a text.
-    fn encode(&self, py: Python<'_>, text: PyBackedStr, add_special_tokens: bool, special: &str) -> PyResult<Vec<u32>> {
+    fn encode(&self, py: Python<'_>, text: &str, add_special_tokens: bool, special: &str) -> PyResult<Vec<u32>> {
         let options = options(add_special_tokens, special)?;
         if text.len() < SHORT {
-            return self.inner.encode(&text, options).map_err(to_python);
+            return self.inner.encode(text, options).map_err(to_python);
         }
         gate::run(py, None, |control| {
             let mut ids = Vec::new();
-            self.inner.session_with(options).append(&text, &mut ids, control).map(|()| ids)
+            self.inner.session_with(options).append(text, &mut ids, control).map(|()| ids)
         })
     }
 
     /// A list of ids for each text.
+    #[expect(clippy::needless_pass_by_value, reason = "the strings are kept alive here")]
     fn encode_batch<'py>(
         &self,
         py: Python<'py>,
@@ -159,6 +160,7 @@ impl Tokenizer {
     }
 
     /// All ids in one array, and where each text begins.
+    #[expect(clippy::needless_pass_by_value, reason = "the strings are kept alive here")]
     fn encode_array<'py>(
         &self,
         py: Python<'py>,

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 /// A token that is found in the text as it stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "the flags of the file format, each on its own")]
 pub struct AddedToken {
     /// Its id.
     pub id: u32,
@@ -161,7 +162,7 @@ mod tests {
     #[test]
     fn flags_are_honoured() {
         let token = AddedToken { lstrip: true, rstrip: true, special: false, ..AddedToken::special(7, "<m>") };
-        let found = segments(&[token.clone()], "a  <m>\n <m> b", Special::Text).expect("segments");
+        let found = segments(std::slice::from_ref(&token), "a  <m>\n <m> b", Special::Text).expect("segments");
         assert_eq!(found, [Segment::Text(0..1), Segment::Token(7), Segment::Token(7), Segment::Text(12..13)]);
         let line = AddedToken { content: "\n".to_owned(), ..token.clone() };
         let found = segments(&[line], "a\n \n\nb", Special::Parse).expect("segments");

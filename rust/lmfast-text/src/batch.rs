@@ -6,7 +6,7 @@ use lmfast_base::{Control, Result, threads};
 use rayon::prelude::*;
 
 use crate::Tokenizer;
-use crate::tokenizer::Options;
+use crate::session::Options;
 
 /// Below this many bytes of text a thread is not worth its start.
 const SMALL: usize = 1 << 16;

@@ -1,7 +1,7 @@
 //! The byte alphabet of GPT-2: 256 printable characters that stand for the 256 bytes.
 //!
 //! Printable Latin-1 bytes stand for themselves, the others, in order, for the characters from U+0100 on
-//! (`bytes_to_unicode` in OpenAI's `encoder.py`). Vocabulary files spell byte-level tokens in it.
+//! (`bytes_to_unicode` in `OpenAI`'s `encoder.py`). Vocabulary files spell byte-level tokens in it.
 
 use std::sync::LazyLock;
 

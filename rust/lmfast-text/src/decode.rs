@@ -7,7 +7,7 @@ use lmfast_base::{Error, Result};
 use crate::Tokenizer;
 use crate::byte_chars;
 use crate::format::Definition;
-use crate::tokenizer::joins;
+use crate::format::components::Decoder;
 
 /// The bytes of every token, one behind the other.
 #[derive(Debug)]
@@ -31,7 +31,8 @@ impl TokenBytes {
     /// With a `ByteLevel` decoder a token is spelled in the byte alphabet, or else, if it has any other character,
     /// stands for itself.
     pub(crate) fn new(definition: &Definition, size: u32) -> Self {
-        let (byte_level, spaces) = joins(definition.decoder.as_ref());
+        let byte_level = matches!(definition.decoder, Some(Decoder::ByteLevel { .. }));
+        let spaces = definition.decoder.is_none();
         let mut tokens: Vec<Option<(&str, bool)>> = vec![None; size as usize];
         for (token, id) in definition.vocabulary.iter() {
             tokens[id as usize] = Some((token, false));

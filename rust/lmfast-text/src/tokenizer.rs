@@ -1,37 +1,23 @@
 //! The tokenizer: a definition, and what makes it fast.
 
 use std::borrow::Cow;
-use std::ops::Range;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 use lmfast_base::{AtomicFile, Control, Encode, EncodeSession, Error, Result};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
-use crate::added::{Matcher, Segment, Special};
+use crate::added::{Matcher, Special};
 use crate::bpe::{Bpe, Scratch};
 use crate::byte_chars;
+use crate::cut::Cut;
 use crate::decode::TokenBytes;
-use crate::format::components::{Decoder, Normalizer, PreTokenizer, SplitPattern};
+use crate::format::components::{Normalizer, PostProcessor};
 use crate::format::{Definition, Model};
-use crate::split::{self, Chain, Split, WhiteSpace, Whole};
+use crate::session::{Options, Session};
+use crate::split::Split;
 use crate::words::Words;
-
-/// How a text is encoded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Options {
-    /// Put the special tokens of the template around it.
-    pub add_special_tokens: bool,
-    /// What special tokens spelled out in it become.
-    pub special: Special,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self { add_special_tokens: true, special: Special::Parse }
-    }
-}
 
 /// The names of an end of text, the first that is a special token of the vocabulary counts.
 pub const END_OF_TEXT: [&str; 6] =
@@ -55,15 +41,15 @@ pub const END_OF_TEXT: [&str; 6] =
 #[derive(Debug)]
 pub struct Tokenizer {
     definition: Definition,
-    encoder: ModelEncoder,
-    split: Box<dyn Split>,
-    add_prefix_space: bool,
+    pub(crate) encoder: ModelEncoder,
+    pub(crate) split: Box<dyn Split>,
+    pub(crate) add_prefix_space: bool,
     normalize: bool,
     /// Added tokens looked for before and after normalization.
-    raw: Option<Matcher>,
-    normalized: Option<Matcher>,
+    pub(crate) raw: Option<Matcher>,
+    pub(crate) normalized: Option<Matcher>,
     /// The ids put around a text.
-    around: (Vec<u32>, Vec<u32>),
+    pub(crate) around: (Vec<u32>, Vec<u32>),
     size: u32,
     pub(crate) tokens: TokenBytes,
     /// Memory of sessions that have ended, for those to come.
@@ -71,8 +57,8 @@ pub struct Tokenizer {
 }
 
 #[derive(Debug)]
-enum ModelEncoder {
-    Bpe(Bpe),
+pub(crate) enum ModelEncoder {
+    Bpe(Box<Bpe>),
     Words(Words),
 }
 
@@ -132,7 +118,7 @@ impl Tokenizer {
             Model::WordLevel { .. } if cut.byte_level => {
                 return Err("pre_tokenizer: ByteLevel before a WordLevel model is not supported".to_owned());
             }
-            Model::Bpe(_) => ModelEncoder::Bpe(byte_level_bpe(&definition)?),
+            Model::Bpe(_) => ModelEncoder::Bpe(Box::new(byte_level_bpe(&definition)?)),
             Model::WordLevel { unk_token } => ModelEncoder::Words(Words::new(
                 definition.vocabulary.iter().map(|(token, id)| (token.into(), id)),
                 unk_token,
@@ -143,7 +129,7 @@ impl Tokenizer {
             definition.added_tokens.iter().cloned().partition(|token| token.normalized);
         let composed = |content: &str| if normalize { content.nfc().collect() } else { content.to_owned() };
         let around =
-            definition.post_processor.as_ref().map_or(Ok(<(Vec<u32>, Vec<u32>)>::default()), |post| post.around());
+            definition.post_processor.as_ref().map_or(Ok(<(Vec<u32>, Vec<u32>)>::default()), PostProcessor::around);
         let around = around.map_err(|what| format!("post_processor: {what}"))?;
         if let Some(id) = around.0.iter().chain(&around.1).find(|&&id| id >= size) {
             return Err(format!("post_processor: the id {id} is not in the vocabulary of {size}"));
@@ -211,7 +197,16 @@ impl Tokenizer {
     pub fn session_with(&self, options: Options) -> Session<'_> {
         // A lock held by a thread that a fork left behind is never free: then new memory is taken.
         let scratch = self.idle.try_lock().ok().and_then(|mut idle| idle.pop()).unwrap_or_default();
-        Session { tokenizer: self, options, scratch, pieces: Vec::new() }
+        Session::new(self, options, scratch)
+    }
+
+    /// Takes back the memory of a session.
+    pub(crate) fn give_back(&self, scratch: Scratch) {
+        if let Ok(mut idle) = self.idle.try_lock() {
+            if idle.len() < IDLE_LIMIT {
+                idle.push(scratch);
+            }
+        }
     }
 }
 
@@ -229,116 +224,9 @@ impl Encode for Tokenizer {
     }
 }
 
-/// A tokenizer with options of its own, for those who only need ids.
-#[derive(Debug, Clone)]
-pub struct Encoder {
-    /// The tokenizer.
-    pub tokenizer: Arc<Tokenizer>,
-    /// How its sessions encode.
-    pub options: Options,
-}
-
-impl Encode for Encoder {
-    fn vocab_size(&self) -> u32 {
-        self.tokenizer.size
-    }
-
-    fn end_of_text(&self) -> Option<u32> {
-        self.tokenizer.end_of_text()
-    }
-
-    fn session(&self) -> Box<dyn EncodeSession + '_> {
-        Box::new(self.tokenizer.session_with(self.options))
-    }
-}
-
-/// One thread's encoder. Its memory, at most [`CACHE_BYTES`](crate::CACHE_BYTES) for pieces met before and otherwise in
-/// proportion to the longest piece, goes back to the tokenizer when it is dropped.
-#[derive(Debug)]
-pub struct Session<'a> {
-    tokenizer: &'a Tokenizer,
-    options: Options,
-    scratch: Scratch,
-    pieces: Vec<Range<usize>>,
-}
-
-impl Drop for Session<'_> {
-    fn drop(&mut self) {
-        if let Ok(mut idle) = self.tokenizer.idle.try_lock() {
-            if idle.len() < IDLE_LIMIT {
-                idle.push(std::mem::take(&mut self.scratch));
-            }
-        }
-    }
-}
-
-impl EncodeSession for Session<'_> {
-    fn encode(&mut self, text: &str, ids: &mut Vec<u32>) -> Result<()> {
-        self.append(text, ids, &Control::default())
-    }
-}
-
-impl Session<'_> {
-    /// Appends the ids of a text; can be cancelled.
-    pub fn append(&mut self, text: &str, ids: &mut Vec<u32>, control: &Control) -> Result<()> {
-        let tokenizer = self.tokenizer;
-        if self.options.add_special_tokens {
-            ids.extend_from_slice(&tokenizer.around.0);
-        }
-        self.segments(tokenizer.raw.as_ref(), text, ids, |session, text, ids| {
-            let text = tokenizer.normalized_text(text);
-            session.segments(tokenizer.normalized.as_ref(), &text, ids, |session, text, ids| {
-                session.ordinary(text, ids, control)
-            })
-        })?;
-        if self.options.add_special_tokens {
-            ids.extend_from_slice(&tokenizer.around.1);
-        }
-        Ok(())
-    }
-
-    /// Appends the added tokens in a text, and what `rest` makes of the text between them.
-    fn segments(
-        &mut self,
-        matcher: Option<&Matcher>,
-        text: &str,
-        ids: &mut Vec<u32>,
-        mut rest: impl FnMut(&mut Self, &str, &mut Vec<u32>) -> Result<()>,
-    ) -> Result<()> {
-        let Some(matcher) = matcher else { return rest(self, text, ids) };
-        let mut segments = Vec::new();
-        matcher.segments(text, self.options.special, &mut segments)?;
-        for segment in segments {
-            match segment {
-                Segment::Token(id) => ids.push(id),
-                Segment::Text(range) => rest(self, &text[range], ids)?,
-            }
-        }
-        Ok(())
-    }
-
-    /// Appends the ids of text without added tokens.
-    fn ordinary(&mut self, text: &str, ids: &mut Vec<u32>, control: &Control) -> Result<()> {
-        let prefixed = self.tokenizer.add_prefix_space && !text.is_empty() && !text.starts_with(' ');
-        let text = if prefixed { Cow::Owned(format!(" {text}")) } else { Cow::Borrowed(text) };
-        let mut from = 0;
-        while from < text.len() {
-            control.check()?;
-            self.pieces.clear();
-            from = self.tokenizer.split.split(&text, from, &mut self.pieces)?;
-            for piece in self.pieces.drain(..) {
-                match &self.tokenizer.encoder {
-                    ModelEncoder::Bpe(bpe) => bpe.encode(&text.as_bytes()[piece], &mut self.scratch, ids),
-                    ModelEncoder::Words(words) => ids.push(words.id(&text[piece])?),
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
 impl Tokenizer {
-    fn normalized_text<'a>(&self, text: &'a str) -> Cow<'a, str> {
+    /// The text as added tokens and pieces are looked for in it.
+    pub(crate) fn normalized_text<'a>(&self, text: &'a str) -> Cow<'a, str> {
         if !self.normalize || text.is_ascii() || is_nfc_quick(text.chars()) == IsNormalized::Yes {
             Cow::Borrowed(text)
         } else {
@@ -359,10 +247,10 @@ fn composes(normalizer: &Normalizer) -> bool {
 fn added_ids(definition: &Definition) -> std::result::Result<u32, String> {
     let (vocabulary, mut size) = (&definition.vocabulary, definition.vocabulary.size());
     let mut next = vocabulary.len() as u32;
-    let mut seen: FxHashMap<&str, ()> = FxHashMap::default();
+    let mut seen: FxHashSet<&str> = FxHashSet::default();
     for (index, token) in definition.added_tokens.iter().enumerate() {
         let wrong = |what: String| format!("added_tokens[{index}] ({:?}): {what}", token.content);
-        if seen.insert(&token.content, ()).is_some() {
+        if !seen.insert(&token.content) {
             return Err(wrong("it is there twice".to_owned()));
         }
         let expected = vocabulary.id(&token.content).unwrap_or(next);
@@ -393,81 +281,5 @@ fn byte_level_bpe(definition: &Definition) -> std::result::Result<Bpe, String> {
             definition.vocabulary.iter().filter_map(|(token, id)| Some((byte_chars::bytes(token)?.into(), id)));
         whole.extend(spelled);
     }
-    Ok(Bpe::new(byte_ids, &settings.merges, whole))
-}
-
-/// The pre-tokenizer made ready.
-struct Cut {
-    split: Box<dyn Split>,
-    add_prefix_space: bool,
-    byte_level: bool,
-}
-
-impl Cut {
-    fn new(definition: Option<&PreTokenizer>) -> std::result::Result<Self, String> {
-        let (mut flat, mut steps) = (Vec::new(), Vec::<Box<dyn Split>>::new());
-        if let Some(definition) = definition {
-            flatten(definition, &mut flat);
-        }
-        let (mut add_prefix_space, mut byte_level) = (false, false);
-        for step in flat {
-            if byte_level {
-                return Err("pre_tokenizer: a step behind ByteLevel is not supported".to_owned());
-            }
-            match step {
-                PreTokenizer::ByteLevel { add_prefix_space: prefix, use_regex, .. } => {
-                    if *prefix && !steps.is_empty() {
-                        return Err("pre_tokenizer: add_prefix_space behind another step is not supported".to_owned());
-                    }
-                    (add_prefix_space, byte_level) = (*prefix, true);
-                    if *use_regex {
-                        steps.push(Box::new(split::gpt2::Gpt2));
-                    }
-                }
-                PreTokenizer::Split { pattern: SplitPattern::Regex(pattern), .. } => {
-                    steps.push(split::for_pattern(pattern).map_err(|error| format!("pre_tokenizer: {error}"))?);
-                }
-                PreTokenizer::Split { pattern: SplitPattern::String(text), .. } => {
-                    if text.is_empty() {
-                        return Err("pre_tokenizer: the pattern of a Split is empty".to_owned());
-                    }
-                    steps.push(Box::new(
-                        split::regex::Pattern::literal(text).map_err(|error| format!("pre_tokenizer: {error}"))?,
-                    ));
-                }
-                PreTokenizer::WhitespaceSplit {} => steps.push(Box::new(WhiteSpace)),
-                PreTokenizer::Sequence { .. } => {}
-            }
-        }
-        let split: Box<dyn Split> = match steps.len() {
-            0 => Box::new(Whole),
-            1 => steps.remove(0),
-            _ => Box::new(Chain { steps }),
-        };
-        Ok(Self { split, add_prefix_space, byte_level })
-    }
-}
-
-fn flatten<'a>(step: &'a PreTokenizer, flat: &mut Vec<&'a PreTokenizer>) {
-    if let PreTokenizer::Sequence { pretokenizers } = step {
-        for inner in pretokenizers {
-            flatten(inner, flat);
-        }
-    } else {
-        flat.push(step);
-    }
-}
-
-/// The pieces that text is trained on.
-pub(crate) fn splitter(pre_tokenizer: &PreTokenizer) -> Result<Box<dyn Split>> {
-    Cut::new(Some(pre_tokenizer)).map(|cut| cut.split).map_err(Error::invalid)
-}
-
-/// The fuse or the alphabet that tokens are joined by.
-pub(crate) fn joins(decoder: Option<&Decoder>) -> (bool, bool) {
-    match decoder {
-        None => (false, true),
-        Some(Decoder::Fuse {}) => (false, false),
-        Some(Decoder::ByteLevel { .. }) => (true, false),
-    }
+    Ok(Bpe::new(&byte_ids, &settings.merges, whole))
 }

@@ -100,7 +100,7 @@ pub enum PostProcessor {
         /// The ids of the special tokens.
         special_tokens: BTreeMap<String, TemplateToken>,
     },
-    /// `<s>` and `</s>` as RoBERTa has them.
+    /// `<s>` and `</s>` as `RoBERTa` has them.
     RobertaProcessing {
         /// Behind, with its id.
         sep: (String, u32),

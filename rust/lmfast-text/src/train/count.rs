@@ -71,6 +71,11 @@ impl ShortTable {
 }
 
 impl Counts {
+    /// Whether there was no piece at all.
+    pub(super) fn is_empty(&self) -> bool {
+        self.short.used == 0 && self.long.is_empty()
+    }
+
     fn add(&mut self, piece: &[u8], count: u64) {
         if let Some(key) = key(piece) {
             self.short.add(key, count);

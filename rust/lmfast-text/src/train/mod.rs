@@ -13,10 +13,10 @@ use lmfast_base::{Control, Error, Result};
 
 use crate::Tokenizer;
 use crate::added::AddedToken;
+use crate::cut::Cut;
 use crate::format::components::{Behavior, Decoder, PreTokenizer, SplitPattern};
 use crate::format::{BpeSettings, Definition, Model};
 use crate::split::{self, gpt2};
-use crate::tokenizer::splitter;
 use crate::vocabulary::Vocabulary;
 
 /// What kind of vocabulary is made.
@@ -90,8 +90,11 @@ pub fn train(
         return Err(Error::invalid(format!("vocab_size={}: at most 2**30 is possible", config.vocab_size)));
     }
     let pre_tokenizer = pre_tokenizer(config);
-    let split = splitter(&pre_tokenizer)?;
+    let split = Cut::new(Some(&pre_tokenizer)).map_err(Error::invalid)?.split;
     let counts = count::count(documents, source_bytes, split.as_ref(), config.threads, control)?;
+    if counts.is_empty() {
+        return Err(Error::invalid("the text is empty: there is nothing to make a vocabulary from"));
+    }
     let (tokens, model, decoder) = match config.kind {
         Kind::Bpe => {
             let (tokens, merges) = bpe::train(counts, config, control)?;

@@ -1,0 +1,13 @@
+"""N-gram language models: train, save, score, generate.
+
+>>> from lmfast import NgramModel
+>>> model = NgramModel.train(["the cat sat", "the cat ran", "a dog sat"], order=2, discount_fallback=(0.5, 1, 1.5))
+>>> model.order, model.counts
+(2, (9, 9))
+>>> round(model.score("the cat sat"), 3)
+-1.363
+"""
+
+from lmfast.ngram.model import NgramModel, Perplexity, TokenScores
+
+__all__ = ["NgramModel", "Perplexity", "TokenScores"]

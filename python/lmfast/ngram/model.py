@@ -1,0 +1,449 @@
+"""The class that users hold; all work is done by the compiled core."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import warnings
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+
+from lmfast import _core
+from lmfast.ngram.tokens import Documents, TokenizerLike, as_documents, as_tokens, encode, spellings
+from lmfast.progress import bar
+from lmfast.source import Source, resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+__all__ = ["NgramModel", "Perplexity", "TokenScores"]
+
+Discounts = Literal["auto"] | tuple[float, float, float] | None
+
+DEFAULT_FALLBACK = (0.5, 1.0, 1.5)
+
+
+class TokenScores(NamedTuple):
+    """The scores of the tokens of one text."""
+
+    log10_prob: NDArray[np.float32]
+    """Log10 probabilities, `(t,)`."""
+    matched_order: NDArray[np.uint8]
+    """How many words the longest n-gram has that ends here and is in the model, `(t,)`."""
+    is_unknown: NDArray[np.bool_]
+    """Whether the word is not in the vocabulary, `(t,)`."""
+
+
+class Perplexity(NamedTuple):
+    """What a text costs, as KenLM's `query` prints it."""
+
+    with_unknown: float
+    """The perplexity of all tokens."""
+    without_unknown: float
+    """The perplexity of the known ones."""
+    unknown: int
+    """How many words are unknown."""
+    tokens: int
+    """How many tokens there are, the end of each sentence included."""
+
+
+class NgramModel:
+    """An n-gram language model with modified Kneser-Ney smoothing, of words or of a tokenizer's tokens.
+
+    Made by `train` or `load`. A model of words is what KenLM's `lmplz` estimates from the same text, to the byte. In a
+    model of tokens every document is a sentence, and the whole vocabulary of the tokenizer belongs to the model; its
+    word `i + 3` is the token `i`. All logarithms are to base 10.
+
+    >>> model = NgramModel.train(["a b", "a b c"] * 3, order=2, discount_fallback=(0.5, 1, 1.5))
+    >>> model.vocabulary
+    ('<unk>', '<s>', '</s>', 'a', 'b', 'c')
+    >>> model.generate(temperature=0)
+    'a b'
+    >>> float(model.next_token_distribution("a b").sum().round(5))
+    1.0
+    """
+
+    def __init__(self, core: _core.NgramModel, tokenizer: TokenizerLike | None = None) -> None:
+        self._core = core
+        self._tokenizer = tokenizer
+
+    def __repr__(self) -> str:
+        return f"<NgramModel of order {self.order}, {self.num_ngrams:,} n-grams>"
+
+    @classmethod
+    def train(
+        cls,
+        source: Any,
+        order: int = 5,
+        *,
+        smoothing: str = "modified_kneser_ney",
+        tokenizer: TokenizerLike | None = None,
+        prune: Sequence[int] = (0,),
+        memory: str | int | None = None,
+        discount_fallback: Discounts = "auto",
+        interpolate_unigrams: bool = True,
+        vocab_pad: int = 0,
+        unk: Literal["unknown", "word", "skip", "error"] = "unknown",
+        vocabulary: Iterable[str] | None = None,
+        temporary_folder: str | os.PathLike[str] | None = None,
+        lines: bool = False,
+        text_field: str = "text",
+        threads: int | None = None,
+        progress: bool | None = None,
+    ) -> NgramModel:
+        """Estimate a model.
+
+        Args:
+            source: A source of text (see `lmfast.source`): every line of a document is a sentence of white-space words,
+                or, with a tokenizer, every document is a sentence of tokens. Or tokens: a `TokenStore`, a `TokenArray`
+                or any object with `.tokens` and `.offsets`, whose documents are sentences.
+            order: The length of the longest n-grams, 1 to 20.
+            smoothing: Only `"modified_kneser_ney"` is supported yet.
+            tokenizer: Makes a model of tokens. For tokens it gives the vocabulary's size and spellings; without it,
+                their vocabulary ends at the largest id and is spelled as numbers.
+            prune: Only `(0,)`, nothing, is supported yet.
+            memory: Only None, all in memory, is supported yet.
+            discount_fallback: The discounts of an order whose counts give none. `"auto"`: 0.5, 1 and 1.5, with a
+                warning; three numbers, without; None: a ValueError.
+            interpolate_unigrams: False gives the mass that unigrams leave to the unknown word alone, as SRILM does.
+            vocab_pad: Unigrams are interpolated with a uniform distribution over at least this many words.
+            unk: What a `<unk>` spelled out in text is: the `"unknown"` word itself; a `"word"` apart from it; white
+                space (`"skip"`); or an `"error"`.
+            vocabulary: Only None, every word, is supported yet.
+            temporary_folder: Where working files would go; there are none while all is in memory.
+            lines: With a tokenizer: whether each line of a file is a document, not the whole file.
+            text_field: The field of a `.jsonl` line that holds the text.
+            threads: How many threads to use; None means every core. The model does not depend on it.
+            progress: Whether to show a bar; None means on a terminal.
+
+        Raises:
+            ValueError: An option out of range or not supported yet; text that spells out a sentence mark; no text;
+                counts without discounts and `discount_fallback=None`.
+            OSError: A file that cannot be read.
+
+        >>> NgramModel.train(["to be or not to be"], order=2, discount_fallback=(0.5, 1, 1.5)).num_ngrams
+        13
+        """
+        del temporary_folder  # all is in memory
+        _refuse_unsupported(smoothing=smoothing, prune=tuple(prune), memory=memory, vocabulary=vocabulary)
+        options: dict[str, Any] = {
+            "discount_fallback": DEFAULT_FALLBACK if discount_fallback == "auto" else _three(discount_fallback),
+            "interpolate_unigrams": interpolate_unigrams,
+            "vocab_pad": vocab_pad,
+            "threads": threads,
+        }
+        documents = as_documents(source)
+        if documents is None and tokenizer is not None:
+            documents = encode(source, tokenizer, lines=lines, text_field=text_field)
+        with bar(progress) as callback:
+            if documents is None:
+                core = _core.NgramModel.train_words(
+                    resolve(source), order, text_field=text_field, unk=unk, progress=callback, **options
+                )
+            else:
+                core = _core.NgramModel.train_tokens(
+                    *documents, spellings(tokenizer, documents[0]), order, progress=callback, **options
+                )
+        if discount_fallback == "auto" and core.fallback_orders:
+            _warn_of_fallback(core.fallback_orders)
+        return cls(core, tokenizer)
+
+    @classmethod
+    def load(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        tokenizer: TokenizerLike | None = None,
+        threads: int | None = None,
+        progress: bool | None = None,
+    ) -> NgramModel:
+        """Open a model: a `.lmn` file, mapped without reading it, or an ARPA file, plain or gzipped.
+
+        Args:
+            path: The file; its content tells what it is.
+            tokenizer: For a model of tokens, what encodes and decodes text.
+            threads: How many threads to use; None means every core.
+            progress: Whether to show a bar; None means on a terminal.
+
+        Raises:
+            FormatError: A file that is neither, or is damaged. Binary files of KenLM are not read.
+            OSError: A file that cannot be read.
+        """
+        with bar(progress) as callback:
+            return cls(_core.NgramModel.load(os.fspath(path), threads=threads, progress=callback), tokenizer)
+
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        compact: bool = False,
+        quantize_bits: int | None = None,
+        threads: int | None = None,
+        progress: bool | None = None,
+    ) -> None:
+        """Write the model to a file, which appears whole or not at all.
+
+        Args:
+            path: `*.lmn`, which opens at once; `*.arpa` or `*.arpa.gz`, which other programs read.
+            compact: Only False is supported yet.
+            quantize_bits: Only None is supported yet.
+            threads: How many threads to use; None means every core.
+            progress: Whether to show a bar; None means on a terminal.
+
+        Raises:
+            ValueError: Another ending; a word that an ARPA file cannot hold.
+            OSError: The file cannot be written; what was there before is untouched.
+        """
+        _refuse_unsupported(compact=compact, quantize_bits=quantize_bits)
+        name = os.fspath(path)
+        with bar(progress) as callback:
+            if name.endswith(".lmn"):
+                self._core.save_lmn(name, progress=callback)
+            elif name.endswith((".arpa", ".arpa.gz")):
+                self._core.save_arpa(name, threads=threads, progress=callback)
+            else:
+                message = f"{name}: a model is saved as .lmn, .arpa or .arpa.gz; {Path(name).suffix!r} is none of them"
+                raise ValueError(message)
+
+    def verify(self, *, progress: bool | None = None) -> None:
+        """Read the whole file that the model is mapped from, and compare its checksums.
+
+        Raises:
+            FormatError: The file is damaged.
+        """
+        with bar(progress) as callback:
+            self._core.verify(progress=callback)
+
+    @property
+    def order(self) -> int:
+        """The length of the longest n-grams."""
+        return self._core.order
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """How many n-grams there are of each order from 1 up."""
+        return tuple(self._core.counts)
+
+    @property
+    def num_ngrams(self) -> int:
+        """How many n-grams there are in all."""
+        return sum(self._core.counts)
+
+    @property
+    def is_of_tokens(self) -> bool:
+        """Whether it is a model of a tokenizer's tokens, and not of words between white space."""
+        return self._core.is_of_tokens
+
+    @cached_property
+    def vocabulary(self) -> Sequence[str]:
+        """The words by id, `<unk>`, `<s>` and `</s>` first."""
+        return tuple(self._core.vocabulary())
+
+    def score(self, text: str | NDArray[Any], *, bos: bool = True, eos: bool = True) -> float:
+        """The log10 probability of a sentence.
+
+        Args:
+            text: Words; line ends are white space. For a model of tokens, a document or its token ids, `(t,)`.
+            bos: Whether it stands at the beginning of a sentence.
+            eos: Whether the sentence ends behind it.
+        """
+        return self._core.score(self._ids(text), bos=bos, eos=eos)
+
+    def score_batch(
+        self,
+        texts: Sequence[str],
+        *,
+        bos: bool = True,
+        eos: bool = True,
+        threads: int | None = None,
+        progress: bool | None = None,
+    ) -> NDArray[np.float32]:
+        """The log10 probabilities of sentences, `(n,)`; see `score`."""
+        with bar(progress) as callback:
+            options: dict[str, Any] = {"bos": bos, "eos": eos, "threads": threads, "progress": callback}
+            if self._core.is_of_tokens:
+                return self._core.score_documents(*encode(iter(texts), self._need_tokenizer()), **options)
+            return self._core.score_batch(list(texts), **options)
+
+    def token_scores(self, text: str | NDArray[Any], *, bos: bool = True, eos: bool = True) -> TokenScores:
+        """The scores of the tokens of a sentence, `</s>` included if `eos`; see `score`."""
+        return TokenScores(*self._core.token_scores(self._ids(text), bos=bos, eos=eos))
+
+    def token_stream_scores(
+        self, ids: NDArray[Any], offsets: NDArray[Any], *, threads: int | None = None, progress: bool | None = None
+    ) -> NDArray[np.float32]:
+        """The log10 probability of every token of every document, given `<s>` and the document's tokens before it.
+
+        Args:
+            ids: Token ids, `(t,)`.
+            offsets: Where each document starts and the last ends, `(documents + 1,)`.
+            threads: How many threads to use; None means every core.
+            progress: Whether to show a bar; None means on a terminal.
+
+        Returns:
+            `(t,)`; the ends of documents are not scored.
+        """
+        self._need_tokens()
+        with bar(progress) as callback:
+            return self._core.token_stream_scores(
+                as_tokens(ids), np.ascontiguousarray(offsets, np.uint64), threads=threads, progress=callback
+            )
+
+    def perplexity(
+        self,
+        source: Any,
+        *,
+        lines: bool = False,
+        text_field: str = "text",
+        threads: int | None = None,
+        progress: bool | None = None,
+    ) -> Perplexity:
+        """What text, or documents of tokens, cost.
+
+        Args:
+            source: As for `train`.
+            lines: For a model of tokens: whether each line of a file is a document, not the whole file.
+            text_field: The field of a `.jsonl` line that holds the text.
+            threads: How many threads to use; None means every core.
+            progress: Whether to show a bar; None means on a terminal.
+        """
+        with bar(progress) as callback:
+            if not self._core.is_of_tokens:
+                return Perplexity(
+                    *self._core.perplexity(resolve(source), text_field=text_field, threads=threads, progress=callback)
+                )
+            documents = self._documents(source, lines=lines, text_field=text_field)
+            return Perplexity(*self._core.perplexity_of_tokens(*documents, threads=threads, progress=callback))
+
+    def next_token_distribution(self, context: str | NDArray[Any] = "") -> NDArray[np.float32]:
+        """The probability of every word after `<s>` and a context.
+
+        Args:
+            context: The beginning of a sentence: words, or for a model of tokens a text or token ids, `(t,)`.
+
+        Returns:
+            `(V,)`; entry i belongs to `vocabulary[i]`, and `<s>` has 0.
+        """
+        return self._core.next_token_distribution(self._ids(context))
+
+    def generate(
+        self,
+        prompt: str = "",
+        *,
+        max_tokens: int = 50,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        seed: int | None = None,
+    ) -> str:
+        """Draw what follows a prompt, up to the end of the sentence; never the unknown word.
+
+        Args:
+            prompt: The beginning of a sentence.
+            max_tokens: Draw at most this many words or tokens.
+            temperature: Probabilities are raised to 1 / temperature; 0 takes the most probable word.
+            top_k: Draw among this many most probable words only.
+            top_p: Draw among the fewest most probable words that have this probability together.
+            seed: Equal seeds draw equal text; None draws anew each time.
+
+        Returns:
+            The continuation alone.
+        """
+        options = _sampling(max_tokens, temperature, top_k, top_p, seed)
+        drawn = self._core.generate(self._ids(prompt), **options)
+        if self._core.is_of_tokens:
+            return self._need_tokenizer().decode([word - 3 for word in drawn])
+        return " ".join(map(self._core.word, drawn))
+
+    def generate_ids(
+        self,
+        prompt_ids: Sequence[int] | NDArray[Any],
+        max_tokens: int,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        seed: int | None = None,
+    ) -> list[int]:
+        """Draw the token ids that follow others; as `generate`, for a model of tokens."""
+        self._need_tokens()
+        drawn = self._core.generate(as_tokens(prompt_ids), **_sampling(max_tokens, temperature, top_k, top_p, seed))
+        return [word - 3 for word in drawn]
+
+    def _ids(self, text: str | NDArray[Any]) -> str | NDArray[Any]:
+        """Text for a model of words, token ids for one of tokens."""
+        if not isinstance(text, str):
+            self._need_tokens()
+            return as_tokens(text)
+        if not self._core.is_of_tokens:
+            return text
+        return encode(iter([text]), self._need_tokenizer())[0]
+
+    def _documents(self, source: Source, *, lines: bool, text_field: str) -> Documents:
+        documents = as_documents(source)
+        if documents is None:
+            documents = encode(source, self._need_tokenizer(), lines=lines, text_field=text_field)
+        return documents
+
+    def _need_tokens(self) -> None:
+        if not self._core.is_of_tokens:
+            message = "this is a model of words: pass text, not token ids"
+            raise TypeError(message)
+
+    def _need_tokenizer(self) -> TokenizerLike:
+        if self._tokenizer is None:
+            message = "this is a model of tokens: pass token ids, or give the tokenizer to train or load"
+            raise TypeError(message)
+        return self._tokenizer
+
+
+_SUPPORTED: dict[str, Any] = {
+    "smoothing": "modified_kneser_ney",
+    "prune": (0,),
+    "memory": None,
+    "vocabulary": None,
+    "compact": False,
+    "quantize_bits": None,
+}
+
+
+def _refuse_unsupported(**options: Any) -> None:
+    for name, value in options.items():
+        if value != _SUPPORTED[name]:
+            message = f"{name}={value!r} is not supported yet; only {name}={_SUPPORTED[name]!r} is"
+            raise ValueError(message)
+
+
+def _three(discounts: Discounts) -> tuple[float, float, float] | None:
+    if discounts is None:
+        return None
+    if isinstance(discounts, str) or len(discounts) != 3:
+        message = f"discount_fallback={discounts!r}: 'auto', None or three numbers were expected"
+        raise ValueError(message)
+    return discounts
+
+
+def _warn_of_fallback(orders: list[int]) -> None:
+    which = ", ".join(f"{order}-grams" for order in orders)
+    message = (
+        f"the counts of {which} give no Kneser-Ney discounts, as happens with little, repetitive or class-like text; "
+        "the fixed discounts 0.5, 1 and 1.5 were used for them. Pass discount_fallback=(0.5, 1, 1.5) to accept this, "
+        "or None to make it an error"
+    )
+    warnings.warn(message, UserWarning, stacklevel=3)
+
+
+def _sampling(
+    max_tokens: int, temperature: float, top_k: int | None, top_p: float | None, seed: int | None
+) -> dict[str, Any]:
+    return {
+        "max_tokens": max_tokens,
+        "temperature": temperature,
+        "top_k": top_k,
+        "top_p": top_p,
+        "seed": secrets.randbits(64) if seed is None else seed % 2**64,
+    }

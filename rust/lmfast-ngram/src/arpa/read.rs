@@ -1,0 +1,302 @@
+//! Reading ARPA, and telling the kinds of model files apart.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+
+use flate2::bufread::MultiGzDecoder;
+use lmfast_base::{Control, Error, Map, Result};
+use rayon::prelude::*;
+
+use crate::corpus::{BEGIN, END, SPECIALS, UNKNOWN};
+use crate::count::MOST_ORDERS;
+use crate::model::{ArpaEntry, Builder, Kind, Model, is_lmn};
+use crate::vocabulary;
+
+/// What every file of `KenLM`'s `build_binary` begins with; its format's version follows.
+const KENLM: &[u8] = b"mmap lm http://kheafield.com/code";
+const GZIP: &[u8] = &[0x1f, 0x8b];
+
+/// The log10 probability of the unknown word in a file that has none, as in `KenLM`.
+const UNKNOWN_LOG10_PROB: f32 = -100.0;
+
+impl Model {
+    /// Opens a model, telling by its content whether it is a `.lmn` file, which is mapped, or an ARPA file, plain or
+    /// compressed by gzip, which is read.
+    ///
+    /// # Errors
+    /// [`Error::Format`] for a file that is neither, or damaged; among them the binary files of `KenLM`, by name.
+    pub fn load(path: impl AsRef<Path>, control: &Control) -> Result<Self> {
+        let map = Map::open(path)?;
+        let bytes = map.bytes();
+        if is_lmn(bytes) {
+            return Self::load_lmn(map);
+        }
+        if bytes.starts_with(KENLM) {
+            return Err(Error::format(map.path(), kenlm_refusal(bytes)));
+        }
+        control.begin("reading", bytes.len() as u64);
+        if bytes.starts_with(GZIP) {
+            let decoder = BufReader::with_capacity(1 << 18, MultiGzDecoder::new(bytes));
+            return Reader::new(map.path(), decoder, control).model();
+        }
+        Reader::new(map.path(), bytes, control).model()
+    }
+}
+
+fn kenlm_refusal(bytes: &[u8]) -> String {
+    let end = bytes.iter().take(80).position(|&byte| byte == b'\n').unwrap_or(KENLM.len());
+    let version = String::from_utf8_lossy(&bytes[KENLM.len()..end]);
+    format!(
+        "a binary model of KenLM ({}), which depends on the machine and the version of KenLM that made it and is not read: \
+         keep the ARPA file it was built from, or train again",
+        version.trim()
+    )
+}
+
+struct Reader<'a, R> {
+    path: &'a Path,
+    input: R,
+    control: &'a Control,
+    line: Vec<u8>,
+    number: u64,
+}
+
+/// A line of a section.
+struct Line<'a> {
+    log10_prob: f32,
+    words: &'a str,
+    backoff: f32,
+}
+
+impl<'a, R: BufRead> Reader<'a, R> {
+    fn new(path: &'a Path, input: R, control: &'a Control) -> Self {
+        Self { path, input, control, line: Vec::new(), number: 0 }
+    }
+
+    fn broken(&self, what: impl std::fmt::Display) -> Error {
+        Error::format(self.path, format!("line {}: {what}", self.number))
+    }
+
+    /// Reads a line, without its line end; says whether there was one.
+    fn next(&mut self) -> Result<bool> {
+        self.line.clear();
+        self.number += 1;
+        let read = self.input.read_until(b'\n', &mut self.line).map_err(|error| {
+            Error::format(self.path, format!("the compressed data is cut short or damaged ({error})"))
+        })?;
+        if self.number % 1024 == 0 {
+            self.control.check()?;
+        }
+        self.control.advance(read as u64);
+        while self.line.last().is_some_and(|byte| matches!(byte, b'\n' | b'\r')) {
+            self.line.pop();
+        }
+        Ok(read > 0)
+    }
+
+    fn text(&self) -> Result<&str> {
+        std::str::from_utf8(&self.line).map_err(|_| self.broken("not UTF-8: convert the file"))
+    }
+
+    /// Skips blank lines and gives the line behind them.
+    fn next_filled(&mut self) -> Result<&str> {
+        while self.next()? {
+            if !self.line.trim_ascii().is_empty() {
+                return self.text();
+            }
+        }
+        Err(self.broken("the file ends too early: it is cut short"))
+    }
+
+    fn model(mut self) -> Result<Model> {
+        let counts = self.header()?;
+        let order = counts.len();
+        let (words, unigrams) = self.unigrams(counts[0], order == 1)?;
+        let mut builder = Builder::new(order, unigrams.iter().map(|entry| entry.log10_prob));
+        builder.set_backoffs(unigrams.iter().map(|entry| entry.backoff));
+        for (&count, level) in counts.iter().zip(1..).skip(1) {
+            let mut entries = self.section(level, count, level == order, &words, &builder)?;
+            entries.par_sort_unstable_by_key(|entry| (entry.context, entry.word));
+            let twice =
+                entries.windows(2).any(|pair| matches!(pair, [a, b] if (a.context, a.word) == (b.context, b.word)));
+            if twice {
+                return Err(Error::format(self.path, format!("one of the {level}-grams is there twice")));
+            }
+            builder.append_sorted(&entries);
+        }
+        if self.next_filled()? != "\\end\\" {
+            return Err(self.broken("\\end\\ was expected behind the last section"));
+        }
+        while self.next()? {
+            if !self.line.trim_ascii().is_empty() {
+                return Err(self.broken("there is more behind \\end\\"));
+            }
+        }
+        Ok(builder.finish(words.finish(), Kind::Words))
+    }
+
+    /// The numbers of n-grams.
+    fn header(&mut self) -> Result<Vec<u64>> {
+        loop {
+            match self.next_filled() {
+                Ok("\\data\\") => break,
+                Ok(comment) if comment.starts_with('#') => {}
+                Err(Error::Interrupted) => return Err(Error::Interrupted),
+                _ => return Err(self.not_arpa()),
+            }
+        }
+        let mut counts = Vec::new();
+        while self.next()? && !self.line.trim_ascii().is_empty() {
+            let count = self.text()?.strip_prefix("ngram ").and_then(|line| line.split_once('='));
+            let count = count.and_then(|(order, count)| {
+                (order.trim().parse() == Ok(counts.len() + 1)).then(|| count.trim().parse::<u64>().ok())?
+            });
+            counts.push(count.ok_or_else(|| self.broken("'ngram ORDER=COUNT' was expected, orders from 1 up"))?);
+        }
+        if counts.is_empty() || counts.len() > MOST_ORDERS {
+            return Err(self.broken(format!("{} orders: models of order 1 to {MOST_ORDERS} are read", counts.len())));
+        }
+        if counts
+            .iter()
+            .try_fold(0_u64, |sum, &count| sum.checked_add(count))
+            .is_none_or(|sum| sum >= u64::from(u32::MAX))
+        {
+            return Err(
+                self.broken("more than 2^32 n-grams are announced: the file is damaged, or too large to be read")
+            );
+        }
+        Ok(counts)
+    }
+
+    fn not_arpa(&self) -> Error {
+        Error::format(
+            self.path,
+            "not an n-gram model: a .lmn file of lmfast, or an ARPA file, which begins with \\data\\, plain or compressed by \
+             gzip, was expected",
+        )
+    }
+
+    /// The words and their weights, the three special ones first.
+    fn unigrams(&mut self, count: u64, highest: bool) -> Result<(vocabulary::Builder, Vec<ArpaEntry>)> {
+        self.section_header(1)?;
+        let mut words = vocabulary::Builder::new();
+        let mut entries: Vec<Option<ArpaEntry>> = vec![None; SPECIALS as usize];
+        let mut capital = None;
+        let mut read = 0;
+        while self.next()? && !self.line.is_empty() {
+            let line = self.parse(highest)?;
+            let (spelling, entry) =
+                (line.words, ArpaEntry { log10_prob: line.log10_prob, backoff: line.backoff, context: 0, word: 0 });
+            if spelling.is_empty() || spelling.contains(' ') {
+                return Err(self.broken("one word was expected"));
+            }
+            let id = match spelling {
+                "<unk>" => UNKNOWN,
+                _ => words.find_or_append(spelling),
+            };
+            if spelling == "<UNK>" {
+                capital = Some(id);
+            }
+            match entries.get_mut(id as usize) {
+                None => entries.push(Some(entry)),
+                Some(slot @ None) => *slot = Some(entry),
+                Some(Some(_)) => return Err(self.broken(format!("the word {spelling:?} is there twice"))),
+            }
+            read += 1;
+        }
+        self.check_count(1, count, read)?;
+        for (mark, id) in [("<s>", BEGIN), ("</s>", END)] {
+            if entries[id as usize].is_none() {
+                return Err(Error::format(self.path, format!("there is no {mark} among the unigrams")));
+            }
+        }
+        // Some programs spell the unknown word <UNK>; with both there, it is an ordinary word.
+        if let (None, Some(id)) = (entries[UNKNOWN as usize], capital) {
+            words = words.without(id);
+            entries[UNKNOWN as usize] = entries.remove(id as usize);
+        }
+        let missing = ArpaEntry { log10_prob: UNKNOWN_LOG10_PROB, ..ArpaEntry::default() };
+        Ok((words, entries.into_iter().map(|entry| entry.unwrap_or(missing)).collect()))
+    }
+
+    /// The n-grams of one order from 2 up, in the order of the file.
+    fn section(
+        &mut self,
+        order: usize,
+        count: u64,
+        highest: bool,
+        words: &vocabulary::Builder,
+        builder: &Builder,
+    ) -> Result<Vec<ArpaEntry>> {
+        self.section_header(order)?;
+        let lookup = words.lookup();
+        let (mut entries, mut ids) = (Vec::new(), Vec::with_capacity(order));
+        while self.next()? && !self.line.is_empty() {
+            let line = self.parse(highest)?;
+            ids.clear();
+            for word in line.words.split(' ') {
+                let id = match word {
+                    "<unk>" => Some(UNKNOWN),
+                    _ => lookup.find(word.as_bytes()).or((word == "<UNK>").then_some(UNKNOWN)),
+                };
+                ids.push(id.ok_or_else(|| self.broken(format!("the word {word:?} is not among the unigrams")))?);
+            }
+            let Some((&word, context)) = ids.split_last().filter(|_| ids.len() == order) else {
+                return Err(self.broken(format!("{order} words were expected")));
+            };
+            let context = builder.find(context).ok_or_else(|| {
+                self.broken(format!(
+                    "its first {} words are not among the {}-grams, so it cannot be reached",
+                    order - 1,
+                    order - 1
+                ))
+            })?;
+            entries.push(ArpaEntry { context, word, log10_prob: line.log10_prob, backoff: line.backoff });
+        }
+        self.check_count(order, count, entries.len() as u64)?;
+        Ok(entries)
+    }
+
+    fn section_header(&mut self, order: usize) -> Result<()> {
+        let expected = format!("\\{order}-grams:");
+        if self.next_filled()? != expected {
+            return Err(self.broken(format!("{expected} was expected")));
+        }
+        Ok(())
+    }
+
+    fn check_count(&self, order: usize, announced: u64, read: u64) -> Result<()> {
+        if announced == read {
+            return Ok(());
+        }
+        Err(self.broken(format!(
+            "{read} {order}-grams were read and {announced} announced: the file is cut short or damaged"
+        )))
+    }
+
+    fn parse(&self, highest: bool) -> Result<Line<'_>> {
+        let mut fields = self.text()?.split('\t');
+        let (Some(log10_prob), Some(words), backoff, None) =
+            (fields.next(), fields.next(), fields.next(), fields.next())
+        else {
+            return Err(self.broken("a log10 probability, a tab, words separated by spaces, and perhaps a tab and a log10 back-off weight were expected"));
+        };
+        let log10_prob = self.number(log10_prob)?;
+        if log10_prob > 0.0 {
+            return Err(self.broken(format!("the log10 probability {log10_prob} is above 0")));
+        }
+        let backoff = self.number(backoff.unwrap_or("0"))?;
+        if highest && backoff != 0.0 {
+            return Err(self.broken("an n-gram of the highest order has no back-off weight"));
+        }
+        Ok(Line { log10_prob, words, backoff })
+    }
+
+    /// A number; adding 0 makes a negative zero positive.
+    fn number(&self, text: &str) -> Result<f32> {
+        let number = text.parse().ok().filter(|number: &f32| !number.is_nan() && *number != f32::INFINITY);
+        number
+            .map(|number| number + 0.0)
+            .ok_or_else(|| self.broken(format!("{text:?} is no log10 of a probability or weight")))
+    }
+}

@@ -1,0 +1,189 @@
+//! Words and their ids: one layout, whether it grows in memory or is mapped from a file.
+//!
+//! `text` holds the words one behind the other, `ends[id]` where word `id` ends. `slots` is a hash table with linear
+//! probing whose size is a power of two: 0 is an empty slot, any other holds the upper half of the word's `XXH3` hash
+//! above its id. The search starts at the hash modulo the size. The unknown word is in no slot: whatever is not found is unknown.
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::corpus::UNKNOWN;
+use crate::model::Column;
+
+/// The words of a model, by id.
+#[derive(Debug, Default)]
+pub struct Vocabulary {
+    pub(crate) text: Column<u8>,
+    pub(crate) ends: Column<u64>,
+    pub(crate) slots: Column<u64>,
+}
+
+impl Vocabulary {
+    /// The special words, and behind them the tokens of a tokenizer by id.
+    pub fn of_tokens(tokens: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
+        let mut builder = Builder::new();
+        for token in tokens {
+            builder.append(token.as_ref());
+        }
+        builder.finish()
+    }
+
+    /// How many words there are.
+    pub fn len(&self) -> usize {
+        self.ends.as_slice().len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The spelling of a word.
+    pub fn word(&self, id: u32) -> &str {
+        std::str::from_utf8(word_bytes(self.text.as_slice(), self.ends.as_slice(), id)).unwrap_or_default()
+    }
+
+    /// A view for many look-ups.
+    pub fn lookup(&self) -> Lookup<'_> {
+        Lookup { text: self.text.as_slice(), ends: self.ends.as_slice(), slots: self.slots.as_slice() }
+    }
+}
+
+/// Finds words by their spelling.
+#[derive(Debug, Clone, Copy)]
+pub struct Lookup<'a> {
+    text: &'a [u8],
+    ends: &'a [u64],
+    slots: &'a [u64],
+}
+
+impl Lookup<'_> {
+    /// The id of a word, unless it is unknown.
+    pub fn find(&self, word: &[u8]) -> Option<u32> {
+        let hash = xxh3_64(word);
+        let mask = self.slots.len().wrapping_sub(1);
+        for step in 0..self.slots.len() {
+            let slot = *self.slots.get((hash as usize).wrapping_add(step) & mask)?;
+            if slot == 0 {
+                return None;
+            }
+            if slot >> 32 == hash >> 32 && word_bytes(self.text, self.ends, slot as u32) == word {
+                return Some(slot as u32);
+            }
+        }
+        None
+    }
+
+    /// The id of a word, or that of the unknown word.
+    pub fn id(&self, word: &[u8]) -> u32 {
+        self.find(word).unwrap_or(UNKNOWN)
+    }
+}
+
+fn word_bytes<'a>(text: &'a [u8], ends: &[u64], id: u32) -> &'a [u8] {
+    let end = ends.get(id as usize).map_or(0, |&end| end as usize);
+    let start = (id as usize).checked_sub(1).and_then(|before| ends.get(before)).map_or(0, |&start| start as usize);
+    text.get(start..end).unwrap_or_default()
+}
+
+/// A vocabulary that grows.
+#[derive(Debug)]
+pub(crate) struct Builder {
+    text: Vec<u8>,
+    ends: Vec<u64>,
+    slots: Vec<u64>,
+}
+
+impl Builder {
+    /// Holds `<unk>`, `<s>` and `</s>`.
+    pub(crate) fn new() -> Self {
+        let mut builder = Self { text: Vec::new(), ends: Vec::new(), slots: vec![0; 1 << 10] };
+        for word in ["<unk>", "<s>", "</s>"] {
+            builder.append(word);
+        }
+        builder
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    pub(crate) fn lookup(&self) -> Lookup<'_> {
+        Lookup { text: &self.text, ends: &self.ends, slots: &self.slots }
+    }
+
+    /// The id of a word, which is new if the word is.
+    pub(crate) fn find_or_append(&mut self, word: &str) -> u32 {
+        self.lookup().find(word.as_bytes()).unwrap_or_else(|| self.append(word))
+    }
+
+    /// Gives the next id to a word. A word that is there already keeps being found under its first id.
+    pub(crate) fn append(&mut self, word: &str) -> u32 {
+        let id = self.ends.len() as u32;
+        let new = self.lookup().find(word.as_bytes()).is_none();
+        self.text.extend_from_slice(word.as_bytes());
+        self.ends.push(self.text.len() as u64);
+        if id != UNKNOWN && new {
+            if 2 * self.ends.len() > self.slots.len() {
+                self.grow();
+            }
+            self.insert(xxh3_64(word.as_bytes()), id);
+        }
+        id
+    }
+
+    fn insert(&mut self, hash: u64, id: u32) {
+        let mask = self.slots.len() - 1;
+        let mut at = hash as usize & mask;
+        while self.slots[at] != 0 {
+            at = (at + 1) & mask;
+        }
+        self.slots[at] = hash >> 32 << 32 | u64::from(id);
+    }
+
+    /// Doubles the table. Words go in by id, so that the table depends on the words alone.
+    fn grow(&mut self) {
+        let mut ids: Vec<u32> = self.slots.iter().filter(|&&slot| slot != 0).map(|&slot| slot as u32).collect();
+        ids.sort_unstable();
+        self.slots = vec![0; 2 * self.slots.len()];
+        for id in ids {
+            self.insert(xxh3_64(word_bytes(&self.text, &self.ends, id)), id);
+        }
+    }
+
+    /// The same words but one, whose followers move up.
+    pub(crate) fn without(&self, left_out: u32) -> Self {
+        let mut builder = Self::new();
+        for id in builder.len() as u32..self.len() as u32 {
+            if id != left_out {
+                let word = word_bytes(&self.text, &self.ends, id);
+                builder.append(std::str::from_utf8(word).unwrap_or_default());
+            }
+        }
+        builder
+    }
+
+    pub(crate) fn finish(self) -> Vocabulary {
+        Vocabulary { text: self.text.into(), ends: self.ends.into(), slots: self.slots.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_is_found_under_its_first_id() {
+        let mut builder = Builder::new();
+        let words: Vec<String> = (0..5000).map(|number| format!("w{}", number * 7919 % 3000)).collect();
+        let ids: Vec<u32> = words.iter().map(|word| builder.find_or_append(word)).collect();
+        let vocabulary = builder.finish();
+        assert_eq!(vocabulary.len(), 3003);
+        for (word, id) in words.iter().zip(ids) {
+            assert_eq!(vocabulary.lookup().find(word.as_bytes()), Some(id));
+            assert_eq!(vocabulary.word(id), word);
+        }
+        assert_eq!(vocabulary.lookup().id(b"w3000"), UNKNOWN);
+        assert_eq!(vocabulary.lookup().find(b"<unk>"), None);
+        assert_eq!(vocabulary.lookup().find(b"</s>"), Some(2));
+    }
+}

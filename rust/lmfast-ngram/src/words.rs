@@ -1,0 +1,217 @@
+//! Text to sentences of word ids, by the rules of `lmplz`.
+//!
+//! A line is a sentence, a blank line an empty one. Words are separated by NUL, tab, carriage return and space, and are
+//! numbered as they first appear, behind `<unk>` 0, `<s>` 1 and `</s>` 2.
+
+use std::path::Path;
+
+use lmfast_base::source::Documents;
+use lmfast_base::{Control, Error, Result};
+use rayon::prelude::*;
+use rustc_hash::FxHashMap;
+
+use crate::corpus::{BEGIN, Corpus, END, UNKNOWN};
+use crate::vocabulary::{Builder, Lookup, Vocabulary};
+
+/// What a `<unk>` spelled out in the text is. The sentence marks `<s>` and `</s>` are left out by [`Skip`](Self::Skip)
+/// and refused by the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unknown {
+    /// The unknown word itself, which then has counts.
+    Unknown,
+    /// An ordinary word.
+    Word,
+    /// White space.
+    Skip,
+    /// An error.
+    Error,
+}
+
+/// Provisional ids of words that one batch saw first start here.
+const NEW: u32 = 1 << 31;
+
+/// Collects text.
+#[derive(Debug)]
+pub struct Reader {
+    unknown: Unknown,
+    vocabulary: Builder,
+    ids: Vec<u32>,
+}
+
+impl Reader {
+    /// Holds no text yet.
+    pub fn new(unknown: Unknown) -> Self {
+        Self { unknown, vocabulary: Builder::new(), ids: Vec::new() }
+    }
+
+    /// Reads documents. `file` is where they come from, one a line, for messages. Uses the current pool of threads; the
+    /// outcome does not depend on it.
+    ///
+    /// # Errors
+    /// What `batches` fails with; a word that [`Unknown`] refuses.
+    pub fn read(
+        &mut self,
+        batches: impl Iterator<Item = Result<Documents>>,
+        file: Option<&Path>,
+        control: &Control,
+    ) -> Result<()> {
+        let mut documents_before = 0;
+        let mut batches = batches.peekable();
+        while batches.peek().is_some() {
+            let group: Vec<Documents> =
+                batches.by_ref().take(2 * rayon::current_num_threads()).collect::<Result<_>>()?;
+            control.check()?;
+            let lookup = self.vocabulary.lookup();
+            let parts: Vec<_> = group.par_iter().map(|documents| Part::read(documents, lookup, self.unknown)).collect();
+            for (documents, part) in group.iter().zip(parts) {
+                let part = part.map_err(|refused| refused.error(documents_before, file))?;
+                let new: Vec<u32> = part.words.iter().map(|word| self.vocabulary.find_or_append(word)).collect();
+                if self.vocabulary.len() > NEW as usize {
+                    return Err(Error::invalid(format!("more than {NEW} different words: is this text?")));
+                }
+                self.ids.extend(part.ids.iter().map(|&id| if id < NEW { id } else { new[(id - NEW) as usize] }));
+                documents_before += documents.len() as u64;
+                control.advance(documents.source_bytes);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether there is no sentence yet.
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+
+    /// The sentences, and the words behind their ids.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if there is no sentence or there are too many tokens.
+    pub fn finish(self) -> Result<(Corpus, Vocabulary)> {
+        let corpus = Corpus::from_sentences(self.ids, self.vocabulary.len() as u32)?;
+        Ok((corpus, self.vocabulary.finish()))
+    }
+}
+
+/// The sentences of one batch; the words it saw first have the ids from [`NEW`] on.
+struct Part<'a> {
+    ids: Vec<u32>,
+    words: Vec<&'a str>,
+}
+
+impl<'a> Part<'a> {
+    fn read(documents: &'a Documents, lookup: Lookup<'_>, unknown: Unknown) -> std::result::Result<Self, Refused> {
+        let mut part = Self { ids: Vec::with_capacity(documents.text_bytes() / 4), words: Vec::new() };
+        let mut seen = FxHashMap::default();
+        for (document, number) in documents.iter().zip(0..) {
+            for (line, line_number) in lines(document).zip(0..) {
+                part.ids.push(BEGIN);
+                for word in split(line) {
+                    if let Some(special) = Special::of(word) {
+                        match (special, unknown) {
+                            (_, Unknown::Skip) => continue,
+                            (Special::Unknown, Unknown::Unknown) => {
+                                part.ids.push(UNKNOWN);
+                                continue;
+                            }
+                            (Special::Unknown, Unknown::Word) => {}
+                            _ => return Err(Refused { word: word.to_owned(), document: number, line: line_number }),
+                        }
+                    }
+                    let id = lookup.find(word.as_bytes()).unwrap_or_else(|| {
+                        *seen.entry(word).or_insert_with(|| {
+                            part.words.push(word);
+                            NEW + part.words.len() as u32 - 1
+                        })
+                    });
+                    part.ids.push(id);
+                }
+                part.ids.push(END);
+            }
+        }
+        Ok(part)
+    }
+}
+
+enum Special {
+    Unknown,
+    Mark,
+}
+
+impl Special {
+    fn of(word: &str) -> Option<Self> {
+        match word {
+            "<unk>" => Some(Self::Unknown),
+            "<s>" | "</s>" => Some(Self::Mark),
+            _ => None,
+        }
+    }
+}
+
+struct Refused {
+    word: String,
+    document: u64,
+    line: u64,
+}
+
+impl Refused {
+    fn error(&self, documents_before: u64, file: Option<&Path>) -> Error {
+        let (word, document) = (&self.word, documents_before + self.document + 1);
+        let way_out = if word == "<unk>" {
+            "choose what it is to be with unk='unknown', 'word' or 'skip'"
+        } else {
+            "sentence marks are added by the model; rename it in the text or leave it out with unk='skip'"
+        };
+        let what = format!("the text spells out {word:?}, which has a meaning of its own: {way_out}");
+        match file {
+            Some(path) => Error::format(path, format!("line {document}: {what}")),
+            None => Error::invalid(format!("line {} of document {document}: {what}", self.line + 1)),
+        }
+    }
+}
+
+/// The lines of a document. A line end at the very end begins no further line; an empty document is an empty line.
+pub fn lines(document: &str) -> impl Iterator<Item = &str> {
+    document.strip_suffix('\n').unwrap_or(document).split('\n')
+}
+
+/// The words of a line, or of a text whose line ends are white space.
+pub fn split(line: &str) -> impl Iterator<Item = &str> {
+    line.split(['\0', '\t', '\n', '\r', ' ']).filter(|word| !word.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(documents: &[&str], unknown: Unknown) -> Result<(Vec<u32>, Vec<String>)> {
+        let mut reader = Reader::new(unknown);
+        let batches: Vec<Result<Documents>> =
+            documents.chunks(2).map(|chunk| Ok(chunk.iter().copied().collect::<Documents>())).collect();
+        reader.read(batches.into_iter(), None, &Control::default())?;
+        let (corpus, vocabulary) = reader.finish()?;
+        let words = (0..vocabulary.len() as u32).map(|id| vocabulary.word(id).to_owned()).collect();
+        Ok((corpus.ids().to_vec(), words))
+    }
+
+    #[test]
+    fn words_are_numbered_as_they_first_appear() -> Result<()> {
+        let (ids, words) = read(&["b a\n\nb\0c\td\r\n", "", "a e", " e  b\u{b}\n"], Unknown::Error)?;
+        assert_eq!(words[3..], ["b", "a", "c", "d", "e", "b\u{b}"]);
+        assert_eq!(ids, [1, 3, 4, 2, 1, 2, 1, 3, 5, 6, 2, 1, 2, 1, 4, 7, 2, 1, 7, 8, 2]);
+        Ok(())
+    }
+
+    #[test]
+    fn spelled_unknown_words() -> Result<()> {
+        let text = ["a <unk> b"];
+        assert_eq!(read(&text, Unknown::Unknown)?.0, [1, 3, 0, 4, 2]);
+        assert_eq!(read(&text, Unknown::Word)?.0, [1, 3, 4, 5, 2]);
+        assert_eq!(read(&text, Unknown::Skip)?.0, [1, 3, 4, 2]);
+        let message = read(&["x", "a\nb <unk>"], Unknown::Error).map(|_| ()).map_err(|error| error.to_string());
+        assert!(message.is_err_and(|message| message.starts_with("line 2 of document 2: ")));
+        assert!(read(&["</s>"], Unknown::Word).is_err());
+        assert_eq!(read(&["<s> a </s>"], Unknown::Skip)?.0, [1, 3, 2]);
+        assert!(read(&[], Unknown::Word).is_err());
+        Ok(())
+    }
+}
