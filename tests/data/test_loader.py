@@ -6,6 +6,8 @@ import gc
 import itertools
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -340,6 +342,20 @@ def test_a_loader_goes_on_after_a_fork(store):
         os._exit(0 if copies(running) == expected[1:] else 9)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert found + copies(running) == expected, "the parent's loader is as it was"
+
+
+def test_the_interpreter_ends_while_threads_run(store_path):
+    program = (
+        "import sys, lmfast\n"
+        "loader = lmfast.BatchLoader(lmfast.TokenStore.open(sys.argv[1]), 6, 17, epochs=10**6, threads=4)\n"
+        "batches = iter(loader)\n"
+        "held = [next(batches) for _ in range(50)]\n"
+    )
+    for end in ("", "sys.exit(3)", "raise RuntimeError"):
+        done = subprocess.run(
+            [sys.executable, "-c", program + end, store_path], timeout=60, check=False, capture_output=True
+        )
+        assert done.returncode == {"": 0, "sys.exit(3)": 3}.get(end, 1), done.stderr
 
 
 def test_ctrl_c_stops_an_endless_loop(store):

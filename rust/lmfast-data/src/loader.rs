@@ -241,7 +241,7 @@ impl Loader {
     }
 
     fn start(&self, first: u64, stride: u64) -> Result<Source> {
-        let rows = self.sampler.batch_size.div_ceil(self.sampler.world_size);
+        let rows = self.sampler.rows_of_rank();
         let bytes = rows.saturating_mul(self.sampler.seq_len).saturating_mul(16).max(1);
         let ahead = (2 * self.threads as u64).min(AHEAD_BYTES / bytes).max(1);
         let maker = Maker {
@@ -275,8 +275,7 @@ impl Maker {
     }
 
     fn batches_ahead(&self) -> u64 {
-        let rows = self.sampler.batch_size / self.sampler.world_size;
-        EAGER_ROWS.div_ceil(rows.max(1))
+        EAGER_ROWS.div_ceil(self.sampler.rows_of_rank())
     }
 
     /// Asks for the rows of a batch, so that the disk has them when they are read.

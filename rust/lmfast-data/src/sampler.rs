@@ -3,7 +3,7 @@
 //! With N tokens, rows of T and batches of B rows:
 //!
 //! - *shuffle* and *sequential*: an epoch is the W = (N - 1) / T windows, in the order of
-//!   [`Permutation`](crate::shuffle::Permutation) or as they lie. Batch k has the rows k B to (k + 1) B of that order.
+//!   [`Permutation`] or as they lie. Batch k has the rows k B to (k + 1) B of that order.
 //! - *stateful*: the tokens are cut into B columns of C = (N - 1) / B; batch k has, of each column, tokens k T to
 //!   (k + 1) T, so every row goes on where the same row of the batch before ended (truncated back-propagation through
 //!   time).
@@ -53,19 +53,17 @@ impl Mode {
 #[derive(Debug, Clone)]
 pub struct Sampler {
     /// The order.
-    pub mode: Mode,
+    pub(crate) mode: Mode,
     /// Chooses the order of [`Mode::Shuffle`].
-    pub seed: u64,
+    pub(crate) seed: u64,
     /// Rows of a batch, over all ranks.
-    pub batch_size: u64,
+    pub(crate) batch_size: u64,
     /// Tokens of a row's inputs.
-    pub seq_len: u64,
-    /// Leave out what does not fill a batch at the end of an epoch.
-    pub drop_last: bool,
+    pub(crate) seq_len: u64,
     /// Which of the ranks this is.
-    pub rank: u64,
+    pub(crate) rank: u64,
     /// How many ranks share a batch.
-    pub world_size: u64,
+    pub(crate) world_size: u64,
     num_tokens: u64,
     batches_per_epoch: u64,
 }
@@ -80,7 +78,8 @@ pub struct Rows {
 }
 
 impl Sampler {
-    /// Checks the arguments against each other and the data.
+    /// Checks the arguments against each other and the data. With `drop_last`, what does not fill a batch at the end of an
+    /// epoch is left out.
     ///
     /// # Errors
     /// [`Error::Invalid`] naming the argument, and for data that does not fill one batch.
@@ -122,12 +121,17 @@ impl Sampler {
                 "batch_size={batch_size} rows of seq_len={seq_len} need more than the {num_tokens} tokens of the store"
             )));
         }
-        Ok(Self { mode, seed, batch_size, seq_len, drop_last, rank, world_size, num_tokens, batches_per_epoch })
+        Ok(Self { mode, seed, batch_size, seq_len, rank, world_size, num_tokens, batches_per_epoch })
     }
 
     /// Batches of an epoch, at least 1.
     pub fn batches_per_epoch(&self) -> u64 {
         self.batches_per_epoch
+    }
+
+    /// Rows of this rank in a full batch, at least 1.
+    pub(crate) fn rows_of_rank(&self) -> u64 {
+        self.batch_size / self.world_size
     }
 
     /// The order of an epoch, for [`rows`](Self::rows).

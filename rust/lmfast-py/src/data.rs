@@ -1,4 +1,5 @@
 //! Bindings of the crate behind `lmfast.data`.
+#![expect(clippy::needless_pass_by_value, reason = "pyo3 hands arguments over by value")]
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -142,6 +143,15 @@ impl TokenWriter {
     }
 }
 
+/// Fails if Ctrl-C was pressed.
+fn signals() -> lmfast_base::Result<()> {
+    Python::attach(|py| {
+        py.check_signals()?;
+        Ok(())
+    })
+    .map_err(|error: PyErr| lmfast_base::Error::External(Box::new(error)))
+}
+
 fn finished() -> PyErr {
     PyValueError::new_err("the store is finished")
 }
@@ -198,9 +208,7 @@ impl BatchLoader {
     /// The next batch before number `end`, as `worker` of `workers`; None when there is none.
     #[pyo3(signature = (end, worker=0, workers=1))]
     fn next(&self, py: Python<'_>, end: u64, worker: u64, workers: u64) -> PyResult<Option<(Py<PyAny>, Py<PyAny>)>> {
-        let still_wanted =
-            || Python::attach(|py| py.check_signals()).map_err(|error| lmfast_base::Error::External(Box::new(error)));
-        let batch = py.detach(|| self.loader.next(end, (worker, workers), &still_wanted)).map_err(to_python)?;
+        let batch = py.detach(|| self.loader.next(end, (worker, workers), &signals)).map_err(to_python)?;
         batch.map(|batch| batch_to_arrays(py, batch)).transpose()
     }
 

@@ -182,7 +182,7 @@ impl Store {
         Ok(self.offsets.get_or_init(|| offsets))
     }
 
-    /// A number that any other content would change: see [`sidecar::fingerprint`].
+    /// A number that any other content would change.
     ///
     /// A store that lmfast wrote knows it, as long as the sidecar is no older than the files and eight blocks of the
     /// tokens have the checksums noted there; otherwise the whole file is read once.
