@@ -12,7 +12,18 @@ from numpy.typing import NDArray
 
 class FormatError(ValueError): ...
 
-__all__: list[str]
+__all__ = [
+    "BatchLoader",
+    "Decoder",
+    "DocumentReader",
+    "FormatError",
+    "NgramModel",
+    "TokenStore",
+    "TokenWriter",
+    "Tokenizer",
+    "__version__",
+    "encode_files",
+]
 __version__: str
 
 # ---- source

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import math
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +27,8 @@ from lmfast.demo.text import SplitText, write_split
 from lmfast.errors import refuse_warning, require
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from lmfast.data import TokenStore
     from lmfast.report import Curve, Passage, Row, Sample
     from lmfast.source import Source
@@ -250,24 +253,34 @@ def measure(trained: Sequence[Trained], valid: TokenStore, tokenizer: Tokenizer)
     ]
 
 
+def typical_documents(store: TokenStore, count: int) -> list[np.ndarray]:
+    """Documents of middling length among those that are long enough to show something of.
+
+    The longest ones are often tables, the shortest boilerplate.
+    """
+    import numpy as np
+
+    lengths = np.diff(store.offsets).astype(np.int64)
+    by_length = np.argsort(lengths, kind="stable")
+    enough = by_length[lengths[by_length] >= CONTEXT_TOKENS + PASSAGE_TOKENS]
+    chosen = enough if len(enough) else by_length[-1:]
+    return [store[int(chosen[len(chosen) * (2 * number + 1) // (2 * count)])] for number in range(count)]
+
+
 def show_passage(
     trained: Sequence[Trained], valid: TokenStore, tokenizer: Tokenizer, text: SplitText
 ) -> Passage | None:
-    """A piece of the longest validation document, and each model's surprisal at each of its tokens."""
-    import math
-
+    """A piece of a validation document, and each model's surprisal at each of its tokens."""
     import numpy as np
 
     from lmfast.evaluation import token_losses
     from lmfast.report import Passage
 
-    lengths = np.diff(valid.offsets)
-    document = valid[int(lengths.argmax())]
-    start = max(1, min(len(document) // 3, len(document) - PASSAGE_TOKENS - 1))
-    newlines = [
-        place for place in range(start, len(document)) if b"\n" in tokenizer.decode_bytes([int(document[place])])
-    ]
-    start = newlines[0] + 1 if newlines and newlines[0] + 1 < len(document) - PASSAGE_TOKENS // 2 else start
+    (document,) = typical_documents(valid, 1)
+    pieces = [tokenizer.decode_bytes([int(id)]) for id in document]
+    start = max(1, min(len(document) // 3, len(document) - PASSAGE_TOKENS))
+    # From the beginning of a line, if one begins soon.
+    start = next((place for place in range(start, min(start + 50, len(document))) if b"\n" in pieces[place - 1]), start)
     stop = min(start + PASSAGE_TOKENS, len(document))
     if stop - start < 2:
         return None
@@ -277,21 +290,16 @@ def show_passage(
         each.name: [float(loss) / math.log(2) for loss in token_losses(each.model, ids)[start - context - 1 :]]
         for each in trained
     }
-    pieces = [tokenizer.decode_bytes([int(id)]) for id in document[start:stop]]
-    return Passage(tokens=pieces, surprisals=surprisals, origin=text.origin)
+    return Passage(tokens=pieces[start:stop], surprisals=surprisals, origin=text.origin)
 
 
 def draw_samples(trained: Sequence[Trained], valid: TokenStore, tokenizer: Tokenizer, seed: int) -> list[Sample]:
-    """Text that each model generates after the beginnings of the same three validation documents."""
-    import numpy as np
-
+    """Text that each model generates after pieces of the same three validation documents."""
     from lmfast import generate
     from lmfast.report import Sample
 
-    longest = np.argsort(-np.diff(valid.offsets).astype(np.int64), kind="stable")[:PROMPTS]
     prompts = []
-    for number in sorted(int(number) for number in longest):
-        document = valid[number]
+    for document in typical_documents(valid, PROMPTS):
         start = len(document) // 2
         prompts.append(tokenizer.decode([int(id) for id in document[start : start + PROMPT_TOKENS]]))
     return [
