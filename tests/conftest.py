@@ -6,6 +6,8 @@ import os
 import random
 from pathlib import Path
 
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is loaded; see lmfast.errors.require
+
 import pytest
 
 ROOT = Path(__file__).parent.parent

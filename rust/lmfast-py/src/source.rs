@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use lmfast_base::source::{Documents, Files, Options};
 use lmfast_base::{Error, Result};
@@ -26,6 +27,9 @@ pub(crate) fn open(source: &Bound<'_, PyAny>, options: Options) -> PyResult<(Bat
     Ok((Box::new(Strings { documents: source.try_iter()?.unbind(), ended: false }), 0))
 }
 
+/// How long a batch may take to fill: a slow iterator must not keep a call from being interrupted.
+const PATIENCE: Duration = Duration::from_millis(100);
+
 /// A Python iterator of documents, read a batch at a time; only that takes the interpreter lock.
 struct Strings {
     documents: Py<PyIterator>,
@@ -36,7 +40,8 @@ impl Strings {
     fn fill(&mut self, batch: &mut Documents) -> PyResult<()> {
         Python::attach(|py| {
             let mut documents = self.documents.bind(py).clone();
-            while !batch.is_full() {
+            let begin = Instant::now();
+            while !batch.is_full() && (batch.is_empty() || begin.elapsed() < PATIENCE) {
                 let Some(document) = documents.next() else {
                     self.ended = true;
                     break;
