@@ -89,5 +89,5 @@ def test_folders_that_cannot_be(batches, tmp_path):
 
 def test_several_processes_are_refused(batches, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(NotImplementedError, match="WORLD_SIZE"):
+    with pytest.raises(ValueError, match="WORLD_SIZE"):
         fit(batches(2))

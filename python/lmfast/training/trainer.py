@@ -115,7 +115,9 @@ class Trainer:
             precision=precision,
         )
         if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-            raise NotImplementedError("lmfast.Trainer runs in one process; WORLD_SIZE says that there are more")
+            raise ValueError(
+                "lmfast.Trainer runs in one process, but WORLD_SIZE says that there are more: start it without torchrun"
+            )
         self.model = model
         self.device = interface.pick_device(device)
         self._progress = progress
