@@ -162,7 +162,7 @@ def test_ids_past_the_vocabulary():
         ("a.txt", b"caf\xe9", "not UTF-8 at byte 3"),
         ("a.txt.gz", gzip.compress(b"to be")[:-4], "cut short"),
         ("a.jsonl", b'{"text": "to"}\n{"body": "be"}\n', "line 2"),
-        ("a.txt.zst", b"", "TokenStore"),
+        ("a.txt.zst", b"\x28\xb5\x2f\xfd", "cut short"),
     ],
 )
 def test_bad_files(tmp_path, name, data, message):
