@@ -15,6 +15,7 @@ pub mod byte_chars;
 mod cut;
 mod decode;
 mod format;
+mod model;
 mod session;
 pub mod split;
 mod tokenizer;

@@ -9,7 +9,7 @@ use lmfast_base::{Control, Encode, EncodeSession, Result};
 use crate::Tokenizer;
 use crate::added::{Matcher, Segment, Special};
 use crate::bpe::Scratch;
-use crate::tokenizer::ModelEncoder;
+use crate::model::ModelEncoder;
 
 /// How a text is encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,16 +118,17 @@ impl<'a> Session<'a> {
     fn ordinary(&mut self, text: &str, ids: &mut Vec<u32>, control: &Control) -> Result<()> {
         let prefixed = self.tokenizer.add_prefix_space && !text.is_empty() && !text.starts_with(' ');
         let text = if prefixed { Cow::Owned(format!(" {text}")) } else { Cow::Borrowed(text) };
+        let encoder = &self.tokenizer.encoder;
+        if let ModelEncoder::Bpe(bpe) = encoder {
+            return bpe.encode_text(self.tokenizer.split.as_ref(), &text, &mut self.scratch, ids, control);
+        }
         let mut from = 0;
         while from < text.len() {
             control.check()?;
             self.pieces.clear();
             from = self.tokenizer.split.split(&text, from, &mut self.pieces)?;
             for piece in self.pieces.drain(..) {
-                match &self.tokenizer.encoder {
-                    ModelEncoder::Bpe(bpe) => bpe.encode(&text.as_bytes()[piece], &mut self.scratch, ids),
-                    ModelEncoder::Words(words) => ids.push(words.id(&text[piece])?),
-                }
+                encoder.encode(&text[piece], &mut self.scratch, ids, None)?;
             }
         }
         Ok(())

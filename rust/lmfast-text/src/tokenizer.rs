@@ -15,6 +15,7 @@ use crate::cut::Cut;
 use crate::decode::TokenBytes;
 use crate::format::components::{Normalizer, PostProcessor};
 use crate::format::{Definition, Model};
+use crate::model::ModelEncoder;
 use crate::session::{Options, Session};
 use crate::split::Split;
 use crate::words::Words;
@@ -54,12 +55,6 @@ pub struct Tokenizer {
     pub(crate) tokens: TokenBytes,
     /// Memory of sessions that have ended, for those to come.
     idle: Mutex<Vec<Scratch>>,
-}
-
-#[derive(Debug)]
-pub(crate) enum ModelEncoder {
-    Bpe(Box<Bpe>),
-    Words(Words),
 }
 
 /// How many sessions' memory is kept.
@@ -281,5 +276,9 @@ fn byte_level_bpe(definition: &Definition) -> std::result::Result<Bpe, String> {
             definition.vocabulary.iter().filter_map(|(token, id)| Some((byte_chars::bytes(token)?.into(), id)));
         whole.extend(spelled);
     }
-    Ok(Bpe::new(&byte_ids, &settings.merges, whole))
+    let mut lengths = vec![0; definition.vocabulary.size() as usize];
+    for (token, id) in definition.vocabulary.iter() {
+        lengths[id as usize] = token.chars().count() as u32; // one character a byte
+    }
+    Ok(Bpe::new(&byte_ids, &settings.merges, whole, lengths))
 }

@@ -8,11 +8,14 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::ops::Range;
 
+use lmfast_base::{Control, Result};
 use rustc_hash::FxHashMap;
 
 use super::cache::{PieceCache, key};
 use super::merges::{MergeTable, NONE};
+use crate::split::Split;
 
 /// The longest piece that is merged by scanning.
 const STACK: usize = 48;
@@ -27,18 +30,32 @@ pub(crate) struct Bpe {
     merges: MergeTable,
     /// The tokens that a piece is as a whole, without merging: those of `ignore_merges`, else none.
     whole: FxHashMap<Box<[u8]>, u32>,
+    /// The bytes of each token that can come out, by id.
+    lengths: Vec<u32>,
 }
 
 /// Memory that one thread encodes with.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
     cache: PieceCache,
+    pieces: Vec<Range<usize>>,
 }
 
 impl Bpe {
-    /// `byte_ids`: the token of each byte. `merges`: (left, right, merged) by rank. `whole`: tokens taken before merges.
-    pub(crate) fn new(byte_ids: &[u32; 256], merges: &[(u32, u32, u32)], whole: FxHashMap<Box<[u8]>, u32>) -> Self {
-        Self { byte_ids: *byte_ids, merges: MergeTable::new(merges), whole }
+    /// `byte_ids`: the token of each byte. `merges`: (left, right, merged) by rank. `whole`: tokens taken before merges. `lengths`: the bytes of each
+    /// token, by id.
+    pub(crate) fn new(
+        byte_ids: &[u32; 256],
+        merges: &[(u32, u32, u32)],
+        whole: FxHashMap<Box<[u8]>, u32>,
+        lengths: Vec<u32>,
+    ) -> Self {
+        Self { byte_ids: *byte_ids, merges: MergeTable::new(merges), whole, lengths }
+    }
+
+    /// The number of bytes that a token covers.
+    pub(crate) fn token_length(&self, id: u32) -> usize {
+        self.lengths.get(id as usize).map_or(0, |&length| length as usize)
     }
 
     /// Appends the ids of a piece.
@@ -58,6 +75,38 @@ impl Bpe {
                 }
             },
         }
+    }
+
+    /// Appends the ids of a text, piece by piece; can be cancelled.
+    pub(crate) fn encode_text(
+        &self,
+        split: &dyn Split,
+        text: &str,
+        scratch: &mut Scratch,
+        ids: &mut Vec<u32>,
+        control: &Control,
+    ) -> Result<()> {
+        let mut pieces = std::mem::take(&mut scratch.pieces);
+        let mut from = 0;
+        while from < text.len() {
+            control.check()?;
+            pieces.clear();
+            from = split.split(text, from, &mut pieces)?;
+            for piece in pieces.drain(..) {
+                self.encode(&text.as_bytes()[piece], scratch, ids);
+            }
+        }
+        scratch.pieces = pieces;
+        Ok(())
+    }
+
+    /// Appends what becomes of any symbols, not only bytes, by merging alone.
+    pub(crate) fn merge_symbols(&self, symbols: Vec<u32>, ids: &mut Vec<u32>) {
+        let mut long = LongPiece::new(&self.merges, symbols);
+        while let Some(Reverse(rank)) = long.ranks.pop() {
+            long.merge_rank(rank);
+        }
+        ids.extend(long.symbols.iter().filter(|&&symbol| symbol != GONE));
     }
 
     fn merge(&self, piece: &[u8], ids: &mut Vec<u32>) {
@@ -104,11 +153,7 @@ impl Bpe {
     }
 
     fn merge_long(&self, piece: &[u8], ids: &mut Vec<u32>) {
-        let mut long = LongPiece::new(self, piece);
-        while let Some(Reverse(rank)) = long.ranks.pop() {
-            long.merge_rank(rank);
-        }
-        ids.extend(long.symbols.iter().filter(|&&symbol| symbol != GONE));
+        self.merge_symbols(piece.iter().map(|&byte| self.byte_ids[usize::from(byte)]).collect(), ids);
     }
 }
 
@@ -133,16 +178,17 @@ struct LongPiece<'a> {
 }
 
 impl<'a> LongPiece<'a> {
-    fn new(bpe: &'a Bpe, piece: &[u8]) -> Self {
+    fn new(merges: &'a MergeTable, symbols: Vec<u32>) -> Self {
+        let length = symbols.len();
         let mut long = Self {
-            merges: &bpe.merges,
-            symbols: piece.iter().map(|&byte| bpe.byte_ids[usize::from(byte)]).collect(),
-            previous: (0..piece.len()).map(|at| at.wrapping_sub(1)).collect(),
-            next: (1..=piece.len()).collect(),
+            merges,
+            symbols,
+            previous: (0..length).map(|at| at.wrapping_sub(1)).collect(),
+            next: (1..=length).collect(),
             places: FxHashMap::default(),
             ranks: BinaryHeap::new(),
         };
-        for start in 1..piece.len() {
+        for start in 1..length {
             long.note(start - 1, start);
         }
         long
@@ -248,7 +294,7 @@ mod tests {
         fn every_path_equals_the_naive_encoder(
             merges in merges(), text in prop::collection::vec(b'a'..b'a' + LETTERS as u8, 1..120)
         ) {
-            let bpe = Bpe::new(&byte_ids(), &merges, FxHashMap::default());
+            let bpe = Bpe::new(&byte_ids(), &merges, FxHashMap::default(), Vec::new());
             let expected = naive::encode(&byte_ids(), &merges, &text);
             let (mut ids, mut scratch) = (Vec::new(), Scratch::default());
             bpe.merge_long(&text, &mut ids);
@@ -265,7 +311,7 @@ mod tests {
     fn a_million_equal_letters_take_no_time() {
         let merges: Vec<(u32, u32, u32)> =
             std::iter::once((97, 97, 256)).chain((256..270).map(|id| (id, id, id + 1))).collect();
-        let bpe = Bpe::new(&byte_ids(), &merges, FxHashMap::default());
+        let bpe = Bpe::new(&byte_ids(), &merges, FxHashMap::default(), Vec::new());
         let mut ids = Vec::new();
         let start = std::time::Instant::now();
         bpe.encode(&vec![b'a'; 1_000_000], &mut Scratch::default(), &mut ids);
