@@ -1,23 +1,21 @@
 //! The tokenizer: a definition, and what makes it fast.
 
-use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Mutex;
 
 use lmfast_base::{AtomicFile, Control, Encode, EncodeSession, Error, Result};
 use rustc_hash::{FxHashMap, FxHashSet};
-use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
 use crate::added::{Matcher, Special};
 use crate::bpe::{Bpe, Scratch};
 use crate::byte_chars;
 use crate::cut::Cut;
 use crate::decode::TokenBytes;
-use crate::format::components::{Normalizer, PostProcessor};
 use crate::format::{Definition, Model};
 use crate::model::ModelEncoder;
+use crate::normalize::Normalizers;
+use crate::post::Plans;
 use crate::session::{Options, Session};
-use crate::split::Split;
 use crate::words::Words;
 
 /// The names of an end of text, the first that is a special token of the vocabulary counts.
@@ -43,9 +41,9 @@ pub const END_OF_TEXT: [&str; 6] =
 pub struct Tokenizer {
     definition: Definition,
     pub(crate) encoder: ModelEncoder,
-    pub(crate) split: Box<dyn Split>,
-    pub(crate) add_prefix_space: bool,
-    normalize: bool,
+    pub(crate) normalizers: Normalizers,
+    pub(crate) cut: Cut,
+    pub(crate) plans: Plans,
     /// Added tokens looked for before and after normalization.
     pub(crate) raw: Option<Matcher>,
     pub(crate) normalized: Option<Matcher>,
@@ -102,7 +100,7 @@ impl Tokenizer {
 
     pub(crate) fn new(definition: Definition) -> std::result::Result<Self, String> {
         let size = added_ids(&definition)?;
-        let cut = Cut::new(definition.pre_tokenizer.as_ref())?;
+        let cut = Cut::new(definition.pre_tokenizer.as_ref(), matches!(definition.model, Model::Bpe(_)))?;
         let encoder = match &definition.model {
             Model::Bpe(_) if !cut.byte_level => {
                 return Err(
@@ -119,26 +117,28 @@ impl Tokenizer {
                 unk_token,
             )),
         };
-        let normalize = definition.normalizer.as_ref().is_some_and(composes);
-        let (normalized, raw): (Vec<_>, Vec<_>) =
-            definition.added_tokens.iter().cloned().partition(|token| token.normalized);
-        let composed = |content: &str| if normalize { content.nfc().collect() } else { content.to_owned() };
-        let around =
-            definition.post_processor.as_ref().map_or(Ok(<(Vec<u32>, Vec<u32>)>::default()), PostProcessor::around);
-        let around = around.map_err(|what| format!("post_processor: {what}"))?;
-        if let Some(id) = around.0.iter().chain(&around.1).find(|&&id| id >= size) {
-            return Err(format!("post_processor: the id {id} is not in the vocabulary of {size}"));
+        let normalizers =
+            Normalizers::new(definition.normalizer.as_ref()).map_err(|what| format!("normalizer: {what}"))?;
+        let (mut normalized, mut raw) = (Vec::new(), Vec::new());
+        for token in &definition.added_tokens {
+            if token.normalized {
+                let spelled = normalizers.text(&token.content).map_err(|error| format!("normalizer: {error}"))?;
+                normalized.push((spelled, token.clone()));
+            } else {
+                raw.push((token.content.clone(), token.clone()));
+            }
         }
+        let plans = Plans::new(definition.post_processor.as_ref(), size)?;
         Ok(Self {
-            raw: Matcher::new(raw.into_iter().map(|token| (token.content.clone(), token)).collect())?,
-            normalized: Matcher::new(normalized.into_iter().map(|token| (composed(&token.content), token)).collect())?,
-            tokens: TokenBytes::new(&definition, size),
+            raw: Matcher::new(raw)?,
+            normalized: Matcher::new(normalized)?,
+            tokens: TokenBytes::new(&definition, &normalizers, size)?,
             definition,
             encoder,
-            split: cut.split,
-            add_prefix_space: cut.add_prefix_space,
-            normalize,
-            around,
+            normalizers,
+            cut,
+            around: plans.around(),
+            plans,
             size,
             idle: Mutex::default(),
         })
@@ -216,25 +216,6 @@ impl Encode for Tokenizer {
 
     fn session(&self) -> Box<dyn EncodeSession + '_> {
         Box::new(self.session_with(Options { add_special_tokens: false, special: Special::Text }))
-    }
-}
-
-impl Tokenizer {
-    /// The text as added tokens and pieces are looked for in it.
-    pub(crate) fn normalized_text<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        if !self.normalize || text.is_ascii() || is_nfc_quick(text.chars()) == IsNormalized::Yes {
-            Cow::Borrowed(text)
-        } else {
-            Cow::Owned(text.nfc().collect())
-        }
-    }
-}
-
-/// Whether any step composes; there is no other.
-fn composes(normalizer: &Normalizer) -> bool {
-    match normalizer {
-        Normalizer::Nfc {} => true,
-        Normalizer::Sequence { normalizers } => normalizers.iter().any(composes),
     }
 }
 

@@ -4,9 +4,10 @@
 //! ([`regex`]), or white space.
 
 mod classes;
+pub(crate) mod find;
 pub mod gpt2;
 pub mod regex;
-mod simple;
+pub(crate) mod simple;
 
 use std::fmt;
 use std::ops::Range;
