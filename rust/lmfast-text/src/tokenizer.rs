@@ -11,7 +11,7 @@ use crate::bpe::{Bpe, Scratch};
 use crate::byte_chars;
 use crate::cut::Cut;
 use crate::decode::TokenBytes;
-use crate::format::{Definition, Model};
+use crate::format::{Batching, Definition, Model};
 use crate::model::ModelEncoder;
 use crate::normalize::Normalizers;
 use crate::post::Plans;
@@ -39,7 +39,8 @@ pub const END_OF_TEXT: [&str; 6] =
 /// ```
 #[derive(Debug)]
 pub struct Tokenizer {
-    definition: Definition,
+    pub(crate) definition: Definition,
+    pub(crate) batching: Batching,
     pub(crate) encoder: ModelEncoder,
     pub(crate) normalizers: Normalizers,
     pub(crate) cut: Cut,
@@ -80,12 +81,15 @@ impl Tokenizer {
     }
 
     fn parse(text: &str) -> std::result::Result<Self, String> {
-        Self::new(Definition::parse(text)?)
+        let (definition, batching) = Definition::parse(text)?;
+        Ok(Self { batching, ..Self::new(definition)? })
     }
 
     /// The text of a `tokenizer.json` that `tokenizers` reads.
     pub fn to_json(&self) -> Result<String> {
-        self.definition.write().map_err(|error| Error::invalid(format!("the tokenizer cannot be written: {error}")))
+        self.definition
+            .write(&self.batching)
+            .map_err(|error| Error::invalid(format!("the tokenizer cannot be written: {error}")))
     }
 
     /// Writes a `tokenizer.json`.
@@ -134,6 +138,7 @@ impl Tokenizer {
             normalized: Matcher::new(normalized)?,
             tokens: TokenBytes::new(&definition, &normalizers, size)?,
             definition,
+            batching: Batching::default(),
             encoder,
             normalizers,
             cut,

@@ -1,7 +1,7 @@
 //! `tokenizer.json`, as `tokenizers` writes and reads it.
 //!
 //! What is not supported is refused by the name of its field. Truncation and padding are about batches, not about
-//! tokens: they are read past, and not written.
+//! tokens: they are kept beside the [`Definition`].
 
 use std::fmt;
 
@@ -10,6 +10,7 @@ use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
+use super::batching::{Batching, Padding, Truncation};
 use super::components::{Decoder, Normalizer, PostProcessor, PreTokenizer};
 use crate::added::AddedToken;
 use crate::vocabulary::Vocabulary;
@@ -52,9 +53,9 @@ pub(crate) struct BpeSettings {
 struct RawFile {
     version: Option<Value>,
     #[serde(default)]
-    truncation: IgnoredAny,
+    truncation: Value,
     #[serde(default)]
-    padding: IgnoredAny,
+    padding: Value,
     #[serde(default)]
     added_tokens: Vec<Value>,
     #[serde(default)]
@@ -111,16 +112,17 @@ impl<'de> Deserialize<'de> for RawVocabulary {
 
 impl Definition {
     /// Reads the text of a file; an error names the field.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<(Self, Batching), String> {
         let file: RawFile = serde_json::from_str(text).map_err(|error| format!("not a tokenizer.json: {error}"))?;
-        let _ = (file.truncation, file.padding);
+        let batching =
+            Batching { truncation: field("truncation", file.truncation)?, padding: field("padding", file.padding)? };
         if let Some(version) = file.version.filter(|version| *version != "1.0") {
             return Err(format!("version: {version} is not known, only \"1.0\""));
         }
         let added_tokens = file.added_tokens.into_iter().enumerate();
         let added_tokens = added_tokens.map(|(index, token)| field(&format!("added_tokens[{index}]"), token));
         let (vocabulary, model) = model(file.model.ok_or("model: it is missing")?)?;
-        Ok(Self {
+        let definition = Self {
             added_tokens: added_tokens.collect::<Result<_, _>>()?,
             normalizer: field("normalizer", file.normalizer)?,
             pre_tokenizer: field("pre_tokenizer", file.pre_tokenizer)?,
@@ -128,15 +130,16 @@ impl Definition {
             decoder: field("decoder", file.decoder)?,
             vocabulary,
             model,
-        })
+        };
+        Ok((definition, batching))
     }
 
     /// The text of a file, byte for byte as `tokenizers` writes it.
-    pub(crate) fn write(&self) -> Result<String, serde_json::Error> {
+    pub(crate) fn write(&self, batching: &Batching) -> Result<String, serde_json::Error> {
         serde_json::to_string_pretty(&File {
             version: "1.0",
-            truncation: (),
-            padding: (),
+            truncation: batching.truncation.as_ref(),
+            padding: batching.padding.as_ref(),
             added_tokens: &self.added_tokens,
             normalizer: self.normalizer.as_ref(),
             pre_tokenizer: self.pre_tokenizer.as_ref(),
@@ -236,8 +239,8 @@ fn merges(raw: Vec<Value>, vocabulary: &Vocabulary) -> Result<Vec<(u32, u32, u32
 #[derive(Serialize)]
 struct File<'a> {
     version: &'static str,
-    truncation: (),
-    padding: (),
+    truncation: Option<&'a Truncation>,
+    padding: Option<&'a Padding>,
     added_tokens: &'a [AddedToken],
     normalizer: Option<&'a Normalizer>,
     pre_tokenizer: Option<&'a PreTokenizer>,
