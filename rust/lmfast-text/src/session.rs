@@ -8,8 +8,7 @@ use lmfast_base::{Control, Encode, EncodeSession, Result};
 
 use crate::Tokenizer;
 use crate::added::{Matcher, Segment, Special};
-use crate::bpe::Scratch;
-use crate::model::ModelEncoder;
+use crate::model::{ModelEncoder, Scratch};
 
 /// How a text is encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,7 +119,7 @@ impl<'a> Session<'a> {
         let text = if prefixed { Cow::Owned(format!(" {text}")) } else { Cow::Borrowed(text) };
         let encoder = &self.tokenizer.encoder;
         if let ModelEncoder::Bpe(bpe) = encoder {
-            return bpe.encode_text(self.tokenizer.split.as_ref(), &text, &mut self.scratch, ids, control);
+            return bpe.encode_text(self.tokenizer.split.as_ref(), &text, &mut self.scratch.bpe, ids, control);
         }
         let mut from = 0;
         while from < text.len() {

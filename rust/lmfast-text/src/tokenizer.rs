@@ -9,15 +9,16 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
 use crate::added::{Matcher, Special};
-use crate::bpe::{Bpe, Scratch};
+use crate::bpe::Bpe;
 use crate::byte_chars;
 use crate::cut::Cut;
 use crate::decode::TokenBytes;
 use crate::format::components::{Normalizer, PostProcessor};
-use crate::format::{Definition, Model};
-use crate::model::ModelEncoder;
+use crate::format::{BpeSettings, Definition, Model};
+use crate::model::{Characters, ModelEncoder, Scratch, Unigram, WordPiece};
 use crate::session::{Options, Session};
 use crate::split::Split;
+use crate::vocabulary::Vocabulary;
 use crate::words::Words;
 
 /// The names of an end of text, the first that is a special token of the vocabulary counts.
@@ -103,22 +104,7 @@ impl Tokenizer {
     pub(crate) fn new(definition: Definition) -> std::result::Result<Self, String> {
         let size = added_ids(&definition)?;
         let cut = Cut::new(definition.pre_tokenizer.as_ref())?;
-        let encoder = match &definition.model {
-            Model::Bpe(_) if !cut.byte_level => {
-                return Err(
-                    "pre_tokenizer: a BPE model is supported with ByteLevel as the last step, and this has none"
-                        .to_owned(),
-                );
-            }
-            Model::WordLevel { .. } if cut.byte_level => {
-                return Err("pre_tokenizer: ByteLevel before a WordLevel model is not supported".to_owned());
-            }
-            Model::Bpe(_) => ModelEncoder::Bpe(Box::new(byte_level_bpe(&definition)?)),
-            Model::WordLevel { unk_token } => ModelEncoder::Words(Words::new(
-                definition.vocabulary.iter().map(|(token, id)| (token.into(), id)),
-                unk_token,
-            )),
-        };
+        let encoder = encoder(&definition, cut.byte_level)?;
         let normalize = definition.normalizer.as_ref().is_some_and(composes);
         let (normalized, raw): (Vec<_>, Vec<_>) =
             definition.added_tokens.iter().cloned().partition(|token| token.normalized);
@@ -261,23 +247,44 @@ fn added_ids(definition: &Definition) -> std::result::Result<u32, String> {
     Ok(size)
 }
 
-fn byte_level_bpe(definition: &Definition) -> std::result::Result<Bpe, String> {
-    let Model::Bpe(settings) = &definition.model else { return Err("model.type: BPE is wanted".to_owned()) };
+/// Makes the model ready; `byte_level`: its pieces are text that is meant in the byte alphabet.
+fn encoder(definition: &Definition, byte_level: bool) -> std::result::Result<ModelEncoder, String> {
+    let vocabulary = &definition.vocabulary;
+    let spelled = || vocabulary.iter().map(|(token, id)| (token.into(), id));
+    Ok(match &definition.model {
+        Model::Bpe(settings) if byte_level => ModelEncoder::Bpe(Box::new(byte_level_bpe(settings, vocabulary)?)),
+        _ if byte_level => {
+            return Err("pre_tokenizer: ByteLevel before a model other than BPE is not supported".to_owned());
+        }
+        Model::Bpe(settings) => ModelEncoder::Characters(Box::new(Characters::new(settings, vocabulary))),
+        Model::WordPiece { unk_token, continuing_subword_prefix, max_input_chars_per_word } => {
+            let model =
+                WordPiece::new(vocabulary.iter(), unk_token, continuing_subword_prefix, *max_input_chars_per_word);
+            ModelEncoder::WordPiece(Box::new(model.map_err(|what| format!("model.vocab: {what}"))?))
+        }
+        Model::Unigram { scores, unk_id, byte_fallback } => {
+            let model = Unigram::new(vocabulary.iter(), scores.clone(), *unk_id, *byte_fallback);
+            ModelEncoder::Unigram(Box::new(model.map_err(|what| format!("model.vocab: {what}"))?))
+        }
+        Model::WordLevel { unk_token } => ModelEncoder::Words(Words::new(spelled(), unk_token)),
+    })
+}
+
+fn byte_level_bpe(settings: &BpeSettings, vocabulary: &Vocabulary) -> std::result::Result<Bpe, String> {
     let mut byte_ids = [0; 256];
     for byte in 0..=255 {
         let letter = byte_chars::to_char(byte);
-        byte_ids[usize::from(byte)] = definition.vocabulary.id(letter.encode_utf8(&mut [0; 4])).ok_or_else(|| {
+        byte_ids[usize::from(byte)] = vocabulary.id(letter.encode_utf8(&mut [0; 4])).ok_or_else(|| {
             format!("model.vocab: it lacks {letter:?}, the byte {byte}: text with this byte could not be encoded")
         })?;
     }
     let mut whole = FxHashMap::default();
     if settings.ignore_merges {
-        let spelled =
-            definition.vocabulary.iter().filter_map(|(token, id)| Some((byte_chars::bytes(token)?.into(), id)));
+        let spelled = vocabulary.iter().filter_map(|(token, id)| Some((byte_chars::bytes(token)?.into(), id)));
         whole.extend(spelled);
     }
-    let mut lengths = vec![0; definition.vocabulary.size() as usize];
-    for (token, id) in definition.vocabulary.iter() {
+    let mut lengths = vec![0; vocabulary.size() as usize];
+    for (token, id) in vocabulary.iter() {
         lengths[id as usize] = token.chars().count() as u32; // one character a byte
     }
     Ok(Bpe::new(&byte_ids, &settings.merges, whole, lengths))
