@@ -258,8 +258,8 @@ impl Decoder {
     }
 
     /// Gives what is left.
-    fn finish(&self) -> String {
-        self.decoder.lock().unwrap_or_else(PoisonError::into_inner).finish()
+    fn finish(&self) -> PyResult<String> {
+        self.decoder.lock().unwrap_or_else(PoisonError::into_inner).finish().map_err(to_python)
     }
 }
 

@@ -1,23 +1,21 @@
 //! The tokenizer: a definition, and what makes it fast.
 
-use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Mutex;
 
 use lmfast_base::{AtomicFile, Control, Encode, EncodeSession, Error, Result};
 use rustc_hash::{FxHashMap, FxHashSet};
-use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
 use crate::added::{Matcher, Special};
 use crate::bpe::Bpe;
 use crate::byte_chars;
 use crate::cut::Cut;
 use crate::decode::TokenBytes;
-use crate::format::components::{Normalizer, PostProcessor};
 use crate::format::{BpeSettings, Definition, Model};
 use crate::model::{Characters, ModelEncoder, Scratch, Unigram, WordPiece};
+use crate::normalize::Normalizers;
+use crate::post::Plans;
 use crate::session::{Options, Session};
-use crate::split::Split;
 use crate::vocabulary::Vocabulary;
 use crate::words::Words;
 
@@ -44,9 +42,9 @@ pub const END_OF_TEXT: [&str; 6] =
 pub struct Tokenizer {
     definition: Definition,
     pub(crate) encoder: ModelEncoder,
-    pub(crate) split: Box<dyn Split>,
-    pub(crate) add_prefix_space: bool,
-    normalize: bool,
+    pub(crate) normalizers: Normalizers,
+    pub(crate) cut: Cut,
+    pub(crate) plans: Plans,
     /// Added tokens looked for before and after normalization.
     pub(crate) raw: Option<Matcher>,
     pub(crate) normalized: Option<Matcher>,
@@ -103,28 +101,32 @@ impl Tokenizer {
 
     pub(crate) fn new(definition: Definition) -> std::result::Result<Self, String> {
         let size = added_ids(&definition)?;
-        let cut = Cut::new(definition.pre_tokenizer.as_ref())?;
+        // A byte-level BPE takes bytes as they are; one whose tokens have affixes wants them spelled.
+        let takes_bytes = matches!(&definition.model, Model::Bpe(settings) if !settings.has_affixes());
+        let cut = Cut::new(definition.pre_tokenizer.as_ref(), takes_bytes)?;
         let encoder = encoder(&definition, cut.byte_level)?;
-        let normalize = definition.normalizer.as_ref().is_some_and(composes);
-        let (normalized, raw): (Vec<_>, Vec<_>) =
-            definition.added_tokens.iter().cloned().partition(|token| token.normalized);
-        let composed = |content: &str| if normalize { content.nfc().collect() } else { content.to_owned() };
-        let around =
-            definition.post_processor.as_ref().map_or(Ok(<(Vec<u32>, Vec<u32>)>::default()), PostProcessor::around);
-        let around = around.map_err(|what| format!("post_processor: {what}"))?;
-        if let Some(id) = around.0.iter().chain(&around.1).find(|&&id| id >= size) {
-            return Err(format!("post_processor: the id {id} is not in the vocabulary of {size}"));
+        let normalizers =
+            Normalizers::new(definition.normalizer.as_ref()).map_err(|what| format!("normalizer: {what}"))?;
+        let (mut normalized, mut raw) = (Vec::new(), Vec::new());
+        for token in &definition.added_tokens {
+            if token.normalized {
+                let spelled = normalizers.text(&token.content).map_err(|error| format!("normalizer: {error}"))?;
+                normalized.push((spelled, token.clone()));
+            } else {
+                raw.push((token.content.clone(), token.clone()));
+            }
         }
+        let plans = Plans::new(definition.post_processor.as_ref(), size)?;
         Ok(Self {
-            raw: Matcher::new(raw.into_iter().map(|token| (token.content.clone(), token)).collect())?,
-            normalized: Matcher::new(normalized.into_iter().map(|token| (composed(&token.content), token)).collect())?,
-            tokens: TokenBytes::new(&definition, size),
+            raw: Matcher::new(raw)?,
+            normalized: Matcher::new(normalized)?,
+            tokens: TokenBytes::new(&definition, &normalizers, size)?,
             definition,
             encoder,
-            split: cut.split,
-            add_prefix_space: cut.add_prefix_space,
-            normalize,
-            around,
+            normalizers,
+            cut,
+            around: plans.around(),
+            plans,
             size,
             idle: Mutex::default(),
         })
@@ -205,25 +207,6 @@ impl Encode for Tokenizer {
     }
 }
 
-impl Tokenizer {
-    /// The text as added tokens and pieces are looked for in it.
-    pub(crate) fn normalized_text<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        if !self.normalize || text.is_ascii() || is_nfc_quick(text.chars()) == IsNormalized::Yes {
-            Cow::Borrowed(text)
-        } else {
-            Cow::Owned(text.nfc().collect())
-        }
-    }
-}
-
-/// Whether any step composes; there is no other.
-fn composes(normalizer: &Normalizer) -> bool {
-    match normalizer {
-        Normalizer::Nfc {} => true,
-        Normalizer::Sequence { normalizers } => normalizers.iter().any(composes),
-    }
-}
-
 /// Checks that added tokens have the ids that `tokenizers` would give them, and gives the largest id plus one.
 fn added_ids(definition: &Definition) -> std::result::Result<u32, String> {
     let (vocabulary, mut size) = (&definition.vocabulary, definition.vocabulary.size());
@@ -253,9 +236,6 @@ fn encoder(definition: &Definition, byte_level: bool) -> std::result::Result<Mod
     let spelled = || vocabulary.iter().map(|(token, id)| (token.into(), id));
     Ok(match &definition.model {
         Model::Bpe(settings) if byte_level => ModelEncoder::Bpe(Box::new(byte_level_bpe(settings, vocabulary)?)),
-        _ if byte_level => {
-            return Err("pre_tokenizer: ByteLevel before a model other than BPE is not supported".to_owned());
-        }
         Model::Bpe(settings) => ModelEncoder::Characters(Box::new(Characters::new(settings, vocabulary))),
         Model::WordPiece { unk_token, continuing_subword_prefix, max_input_chars_per_word } => {
             let model =
