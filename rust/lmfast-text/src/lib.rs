@@ -31,7 +31,7 @@ pub use added::{AddedToken, Special};
 pub use batch::{Encoded, Ids};
 pub use bpe::CACHE_BYTES;
 pub use decode::StreamDecoder;
-pub use format::components;
+pub use format::{Extra, components};
 pub use normalize::CharsMap;
 pub use session::{Encoder, Options, Session};
 pub use tokenizer::{END_OF_TEXT, Tokenizer};

@@ -6,13 +6,13 @@ use std::sync::Mutex;
 use lmfast_base::{AtomicFile, Control, Encode, EncodeSession, Error, Result};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::added::{Matcher, Special};
+use crate::added::{AddedToken, Matcher, Special};
 use crate::bpe::Bpe;
 use crate::byte_chars;
 use crate::cut::Cut;
 use crate::decode::TokenBytes;
-use crate::format::{BpeSettings, Definition, Model};
-use crate::model::{Characters, ModelEncoder, Scratch, Unigram, WordPiece};
+use crate::format::{BpeSettings, Definition, Extra, Model, Read, Source};
+use crate::model::{Characters, ModelEncoder, Scratch, SentencePiece, Unigram, WordPiece};
 use crate::normalize::Normalizers;
 use crate::post::Plans;
 use crate::session::{Options, Session};
@@ -41,6 +41,8 @@ pub const END_OF_TEXT: [&str; 6] =
 #[derive(Debug)]
 pub struct Tokenizer {
     definition: Definition,
+    /// What it was read from, where the definition is not all of it.
+    source: Option<Source>,
     pub(crate) encoder: ModelEncoder,
     pub(crate) normalizers: Normalizers,
     pub(crate) cut: Cut,
@@ -60,16 +62,22 @@ pub struct Tokenizer {
 const IDLE_LIMIT: usize = 16;
 
 impl Tokenizer {
-    /// Reads a `tokenizer.json`.
+    /// Reads a file: a `tokenizer.json`, a `.tiktoken`, a `vocab.txt`, or `vocab.json` beside `merges.txt`.
     ///
     /// # Errors
-    /// [`Error::Io`], or [`Error::Format`] that names the field.
+    /// [`Error::Io`], or [`Error::Format`] that names the field or the line.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Self::open_with(path, Extra::default())
+    }
+
+    /// Reads a file, with what a file of ranks does not say.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), and [`Error::Invalid`] where the file says it by itself.
+    pub fn open_with(path: impl AsRef<Path>, extra: Extra<'_>) -> Result<Self> {
         let path = path.as_ref();
-        let bytes = std::fs::read(path).map_err(Error::io(path))?;
-        let text = String::from_utf8(bytes)
-            .map_err(|error| Error::format(path, format!("not a tokenizer.json: {}", error.utf8_error())))?;
-        Self::parse(&text).map_err(|what| Error::format(path, what))
+        let read = Read::open(path, extra)?;
+        Self::from_read(read).map_err(|what| Error::format(path, what))
     }
 
     /// Reads the text of a `tokenizer.json`.
@@ -84,9 +92,63 @@ impl Tokenizer {
         Self::new(Definition::parse(text)?)
     }
 
+    fn from_read(read: Read) -> std::result::Result<Self, String> {
+        Self::build(read.definition, read.source)
+    }
+
     /// The text of a `tokenizer.json` that `tokenizers` reads.
     pub fn to_json(&self) -> Result<String> {
-        self.definition.write().map_err(|error| Error::invalid(format!("the tokenizer cannot be written: {error}")))
+        let written = if self.source.is_some() {
+            self.check_special_pieces()?;
+            self.definition.with_added_in_vocabulary().and_then(|definition| definition.write())
+        } else {
+            self.definition.write()
+        };
+        written.map_err(Error::invalid)
+    }
+
+    /// Refuses special tokens that the pattern leaves whole: written into the vocabulary, where `tokenizers` wants
+    /// them, they would be found in ordinary text.
+    fn check_special_pieces(&self) -> Result<()> {
+        let Model::Bpe(BpeSettings { ignore_merges: true, .. }) = &self.definition.model else { return Ok(()) };
+        for AddedToken { content, .. } in &self.definition.added_tokens {
+            let mut pieces = Vec::new();
+            for stage in &self.cut.stages {
+                stage.split.split(content, 0, &mut pieces)?;
+            }
+            if pieces.first().is_some_and(|piece| *piece == (0..content.len())) {
+                return Err(Error::invalid(format!(
+                    "a tokenizer.json cannot hold this tokenizer: its pattern leaves {content:?} whole, so that tokenizers \
+                     would take the special token for it in ordinary text; keep the file that it was read from"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// All that makes this tokenizer, for [`from_state`](Self::from_state).
+    ///
+    /// # Errors
+    /// As [`to_json`](Self::to_json).
+    pub fn state(&self) -> Result<Vec<u8>> {
+        match &self.source {
+            None => self.to_json().map(String::into_bytes),
+            Some(source) => source.to_bytes(),
+        }
+    }
+
+    /// The tokenizer of a [`state`](Self::state).
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for bytes that are none.
+    pub fn from_state(state: &[u8]) -> Result<Self> {
+        let read = || {
+            if Source::is_state(state) {
+                return Self::from_read(Source::read(state)?);
+            }
+            Self::parse(std::str::from_utf8(state).map_err(|error| error.to_string())?)
+        };
+        read().map_err(|what| Error::invalid(format!("not the state of a tokenizer: {what}")))
     }
 
     /// Writes a `tokenizer.json`.
@@ -100,7 +162,11 @@ impl Tokenizer {
     }
 
     pub(crate) fn new(definition: Definition) -> std::result::Result<Self, String> {
-        let size = added_ids(&definition)?;
+        Self::build(definition, None)
+    }
+
+    fn build(definition: Definition, source: Option<Source>) -> std::result::Result<Self, String> {
+        let size = if source.is_some() { own_added_ids(&definition) } else { added_ids(&definition) }?;
         // A byte-level BPE takes bytes as they are; one whose tokens have affixes wants them spelled.
         let takes_bytes = matches!(&definition.model, Model::Bpe(settings) if !settings.has_affixes());
         let cut = Cut::new(definition.pre_tokenizer.as_ref(), takes_bytes)?;
@@ -122,6 +188,7 @@ impl Tokenizer {
             normalized: Matcher::new(normalized)?,
             tokens: TokenBytes::new(&definition, &normalizers, size)?,
             definition,
+            source,
             encoder,
             normalizers,
             cut,
@@ -230,6 +297,37 @@ fn added_ids(definition: &Definition) -> std::result::Result<u32, String> {
     Ok(size)
 }
 
+/// Checks that added tokens have ids of their own, which other formats than `tokenizer.json` give freely, and gives the
+/// largest id plus one.
+fn own_added_ids(definition: &Definition) -> std::result::Result<u32, String> {
+    let mut all: FxHashMap<u32, &str> = FxHashMap::default();
+    let mut size = definition.vocabulary.size();
+    let room = size.saturating_mul(3).saturating_add(65_536);
+    for AddedToken { id, content, .. } in &definition.added_tokens {
+        let wrong = |what: String| format!("the special token {content:?}: {what}");
+        if content.is_empty() {
+            return Err(wrong("it is empty, and could not be found".to_owned()));
+        }
+        if *id >= room {
+            return Err(wrong(format!("its id {id} is out of all proportion to the number of tokens")));
+        }
+        let same = definition.vocabulary.token(*id).filter(|token| token != content);
+        if let Some(other) = same.or(all.insert(*id, content)) {
+            return Err(wrong(format!("its id {id} is that of {other:?}")));
+        }
+        if let Some(other) = definition.vocabulary.id(content).filter(|other| other != id) {
+            return Err(wrong(format!("its id is {id}, and it is the ordinary token {other} as well")));
+        }
+        size = size.max(id + 1);
+    }
+    let mut names: Vec<&String> = definition.added_tokens.iter().map(|token| &token.content).collect();
+    names.sort();
+    match names.windows(2).find(|two| two[0] == two[1]) {
+        Some(two) => Err(format!("the special token {:?} is there twice", two[0])),
+        None => Ok(size),
+    }
+}
+
 /// Makes the model ready; `byte_level`: its pieces are text that is meant in the byte alphabet.
 fn encoder(definition: &Definition, byte_level: bool) -> std::result::Result<ModelEncoder, String> {
     let vocabulary = &definition.vocabulary;
@@ -245,6 +343,10 @@ fn encoder(definition: &Definition, byte_level: bool) -> std::result::Result<Mod
         Model::Unigram { scores, unk_id, byte_fallback } => {
             let model = Unigram::new(vocabulary.iter(), scores.clone(), *unk_id, *byte_fallback);
             ModelEncoder::Unigram(Box::new(model.map_err(|what| format!("model.vocab: {what}"))?))
+        }
+        Model::SentencePiece(settings) => {
+            let model = SentencePiece::new(settings, vocabulary).map_err(|what| format!("pieces: {what}"))?;
+            ModelEncoder::SentencePiece(Box::new(model))
         }
         Model::WordLevel { unk_token } => ModelEncoder::Words(Words::new(spelled(), unk_token)),
     })

@@ -11,11 +11,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::components::{Decoder, Normalizer, PostProcessor, PreTokenizer};
+use super::sentencepiece;
 use crate::added::AddedToken;
 use crate::vocabulary::Vocabulary;
 
 /// What a file says.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Definition {
     pub(crate) added_tokens: Vec<AddedToken>,
     pub(crate) normalizer: Option<Normalizer>,
@@ -27,7 +28,7 @@ pub(crate) struct Definition {
 }
 
 /// The model's settings; its vocabulary lies in the [`Definition`].
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Model {
     Bpe(BpeSettings),
     WordPiece {
@@ -44,6 +45,8 @@ pub(crate) enum Model {
         unk_id: Option<u32>,
         byte_fallback: bool,
     },
+    /// Of a `SentencePiece` file, with steps of its own around it; a `tokenizer.json` cannot hold it.
+    SentencePiece(Box<sentencepiece::Settings>),
     WordLevel {
         /// What stands for other words; none if the vocabulary does not have it.
         unk_token: String,
@@ -51,7 +54,7 @@ pub(crate) enum Model {
 }
 
 /// Merges are (left, right, merged) by rank. Of the other fields only `ignore_merges` does anything at byte level.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct BpeSettings {
     pub(crate) merges: Vec<(u32, u32, u32)>,
     pub(crate) ignore_merges: bool,
@@ -170,9 +173,21 @@ impl Definition {
         })
     }
 
+    /// The same with added tokens that the model's vocabulary lacks in that vocabulary, for `tokenizers` gives those
+    /// that it lacks the next ids.
+    pub(crate) fn with_added_in_vocabulary(&self) -> Result<Self, String> {
+        let missing = |token: &&AddedToken| self.vocabulary.id(&token.content).is_none();
+        let added = self.added_tokens.iter().filter(missing).map(|token| (token.content.clone(), token.id));
+        let tokens = self.vocabulary.iter().map(|(token, id)| (token.to_owned(), id));
+        Ok(Self { vocabulary: Vocabulary::new(tokens.chain(added).collect())?, ..self.clone() })
+    }
+
     /// The text of a file, byte for byte as `tokenizers` writes it.
-    pub(crate) fn write(&self) -> Result<String, serde_json::Error> {
-        serde_json::to_string_pretty(&File {
+    ///
+    /// # Errors
+    /// Says why there can be none.
+    pub(crate) fn write(&self) -> Result<String, String> {
+        let file = File {
             version: "1.0",
             truncation: (),
             padding: (),
@@ -181,13 +196,14 @@ impl Definition {
             pre_tokenizer: self.pre_tokenizer.as_ref(),
             post_processor: self.post_processor.as_ref(),
             decoder: self.decoder.as_ref(),
-            model: self.file_model(),
-        })
+            model: self.file_model()?,
+        };
+        serde_json::to_string_pretty(&file).map_err(|error| error.to_string())
     }
 
-    fn file_model(&self) -> FileModel<'_> {
+    fn file_model(&self) -> Result<FileModel<'_>, String> {
         let vocab = Entries(&self.vocabulary);
-        match &self.model {
+        Ok(match &self.model {
             Model::Bpe(settings) => FileModel::Bpe {
                 dropout: settings.dropout,
                 unk_token: settings.unk_token.as_deref(),
@@ -213,7 +229,14 @@ impl Definition {
                 byte_fallback: *byte_fallback,
             },
             Model::WordLevel { unk_token } => FileModel::WordLevel { vocab, unk_token },
-        }
+            Model::SentencePiece(_) => {
+                return Err(
+                    "a tokenizer.json cannot hold a SentencePiece model exactly, for tokenizers normalizes text, \
+                            adds up scores and settles ties otherwise; keep the .model file, which lmfast reads"
+                        .to_owned(),
+                );
+            }
+        })
     }
 }
 
@@ -339,6 +362,18 @@ fn merges(raw: Vec<Value>, prefix: &str, vocabulary: &Vocabulary) -> Result<Vec<
     };
     let is_version = |value: &Value| value.as_str().is_some_and(|text| text.starts_with("#version"));
     raw.into_iter().filter(|value| !is_version(value)).enumerate().map(merge).collect()
+}
+
+/// Reads a map from tokens to ids by itself, a `vocab.json`.
+pub(super) fn token_map(text: &str) -> Result<Vocabulary, String> {
+    let raw: RawVocabulary = serde_json::from_str(text).map_err(|error| format!("not a vocab.json: {error}"))?;
+    vocabulary(raw, false).map(|(vocabulary, _)| vocabulary)
+}
+
+/// Reads merges, one a line, a `merges.txt`.
+pub(super) fn merge_lines(text: &str, vocabulary: &Vocabulary) -> Result<Vec<(u32, u32, u32)>, String> {
+    let lines = text.lines().filter(|line| !line.is_empty()).map(|line| Value::String(line.to_owned()));
+    merges(lines.collect(), "", vocabulary)
 }
 
 #[derive(Serialize)]

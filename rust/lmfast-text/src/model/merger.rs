@@ -54,7 +54,7 @@ impl Merger {
 
     /// Merges what can be merged.
     pub(crate) fn merge(&self, symbols: &mut Vec<Symbol>) {
-        if symbols.len() <= FEW { self.merge_few(symbols) } else { self.merge_many(symbols) }
+        if symbols.len() <= FEW { self.merge_few(symbols) } else { self.merge_noting(symbols, |_, _, _| ()) }
     }
 
     /// `pairs[i]` is the merge of `symbols[i]` and the next.
@@ -78,7 +78,8 @@ impl Merger {
         }
     }
 
-    fn merge_many(&self, symbols: &mut Vec<Symbol>) {
+    /// The same, and calls `note` with the merged symbol and both parts of every pair that could merge, as it is met.
+    pub(crate) fn merge_noting(&self, symbols: &mut Vec<Symbol>, mut note: impl FnMut(u32, Symbol, Symbol)) {
         let length = symbols.len();
         let mut previous: Vec<usize> = (0..length).map(|at| at.wrapping_sub(1)).collect();
         let mut next: Vec<usize> = (1..=length).collect();
@@ -88,6 +89,7 @@ impl Merger {
         for at in 1..length {
             let pair = self.get(symbols[at - 1], symbols[at]);
             if pair != NONE {
+                note(pair as u32, symbols[at - 1], symbols[at]);
                 heap.push(Reverse((rank(pair), at - 1)));
             }
         }
@@ -106,16 +108,14 @@ impl Merger {
             next[at] = next[right];
             if next[at] < length {
                 previous[next[at]] = at;
-                let pair = self.get(symbols[at], symbols[next[at]]);
-                if pair != NONE {
-                    heap.push(Reverse((rank(pair), at)));
-                }
             }
-            if at > 0 {
-                let before = previous[at];
-                let pair = self.get(symbols[before], symbols[at]);
+            let before = (at > 0).then(|| previous[at]);
+            for (left, right) in [(before, Some(at)), (Some(at), Some(next[at]))] {
+                let (Some(left), Some(right)) = (left, right.filter(|&right| right < length)) else { continue };
+                let pair = self.get(symbols[left], symbols[right]);
                 if pair != NONE {
-                    heap.push(Reverse((rank(pair), before)));
+                    note(pair as u32, symbols[left], symbols[right]);
+                    heap.push(Reverse((rank(pair), left)));
                 }
             }
         }
@@ -157,7 +157,7 @@ mod tests {
             naive(&merges, &mut expected);
             merger.merge_few(&mut few);
             prop_assert_eq!(&few, &expected);
-            merger.merge_many(&mut many);
+            merger.merge_noting(&mut many, |_, _, _| ());
             prop_assert_eq!(&many, &expected);
         }
     }

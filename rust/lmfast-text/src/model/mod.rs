@@ -3,6 +3,7 @@
 mod cache;
 mod characters;
 mod merger;
+mod sentencepiece;
 mod trie;
 mod unigram;
 mod wordpiece;
@@ -15,6 +16,7 @@ use crate::bpe::{self, Bpe};
 use crate::words::Words;
 
 pub(crate) use characters::Characters;
+pub(crate) use sentencepiece::SentencePiece;
 pub(crate) use unigram::Unigram;
 pub(crate) use wordpiece::WordPiece;
 
@@ -29,6 +31,8 @@ pub(crate) enum ModelEncoder {
     WordPiece(Box<WordPiece>),
     /// The most probable tokens.
     Unigram(Box<Unigram>),
+    /// A model of `SentencePiece`, of whole texts.
+    SentencePiece(Box<SentencePiece>),
     /// Whole pieces.
     Words(Words),
 }
@@ -40,6 +44,9 @@ pub(crate) struct Scratch {
     words: cache::WordCache,
     symbols: Vec<merger::Symbol>,
     lattice: unigram::Lattice,
+    paths: sentencepiece::Paths,
+    ids: Vec<u32>,
+    text: String,
 }
 
 impl ModelEncoder {
@@ -66,6 +73,7 @@ impl ModelEncoder {
             Self::Characters(characters) => characters.encode(piece, scratch, ids, spans)?,
             Self::WordPiece(wordpiece) => wordpiece.encode(piece, &mut scratch.words, ids, spans)?,
             Self::Unigram(unigram) => unigram.encode(piece, scratch, ids, spans)?,
+            Self::SentencePiece(model) => model.encode(piece, scratch, ids, spans)?,
             Self::Words(words) => {
                 ids.push(words.id(piece)?);
                 if let Some(spans) = spans {
@@ -80,6 +88,15 @@ impl ModelEncoder {
 /// How a byte is spelled that a vocabulary has for characters it lacks.
 pub(crate) fn byte_token(byte: u8) -> String {
     format!("<0x{byte:02X}>")
+}
+
+/// The byte that a token such as `<0x0A>` stands for.
+pub(crate) fn fallback_byte(token: &[u8]) -> Option<u8> {
+    let [b'<', b'0', b'x', digits @ .., b'>'] = token else { return None };
+    if digits.len() != 2 {
+        return None;
+    }
+    u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }
 
 /// A text with characters that the vocabulary lacks and has no unknown token for.

@@ -7,6 +7,9 @@ pub(crate) const NONE: u32 = u32::MAX;
 /// The label of a cell that no node has taken; no byte is so large.
 const EMPTY: u32 = 0x100;
 
+/// The label of the root, to which no byte leads.
+const ROOT_LABEL: u32 = 0x101;
+
 const LABEL_BITS: u32 = 9;
 
 /// The most cells: what is left of 32 bits for a base.
@@ -46,7 +49,7 @@ impl Trie {
         strings.sort_unstable();
         let mut builder = Builder::default();
         builder.grow();
-        builder.cells[0] = Cell { base_label: 0, value: NONE };
+        builder.cells[0] = Cell { base_label: ROOT_LABEL, value: NONE };
         builder.taken[0] = true;
         builder.first_free = 1;
         // Nodes whose children are not placed yet: the strings that pass them, and their depth.
