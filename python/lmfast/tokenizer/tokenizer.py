@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy.typing as npt
@@ -66,25 +66,40 @@ class Tokenizer:
         return tokenizer
 
     @classmethod
-    def _from_json(cls, text: str) -> Tokenizer:
-        return cls._of(compiled.Tokenizer.from_json(text))
+    def _from_state(cls, state: bytes) -> Tokenizer:
+        return cls._of(compiled.Tokenizer.from_state(state))
 
     @classmethod
-    def from_file(cls, path: str | os.PathLike[str]) -> Tokenizer:
-        """Read a `tokenizer.json`.
+    def from_file(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        pattern: str | None = None,
+        special_tokens: Mapping[str, int] | None = None,
+    ) -> Tokenizer:
+        """Read a vocabulary.
 
-        Byte-level BPE (GPT-2, RoBERTa, Llama 3, Qwen, ...), word and character vocabularies are read. Truncation and
-        padding written in the file are about batches and not applied by `encode`; calling the tokenizer takes their
-        directions and the padding token from there.
+        - `tokenizer.json` of `tokenizers`: BPE, WordPiece, Unigram and words, with every step around them. Truncation
+          and padding written in it are about batches and not applied by `encode`; calling the tokenizer takes their
+          directions and the padding token from there.
+        - `*.tiktoken`: r50k_base, p50k_base, cl100k_base, o200k_base, Llama 3 and Qwen are known by their content,
+          o200k_harmony by its name; others need `pattern`.
+        - `vocab.txt` of BERT: text is lower-cased, unless `tokenizer_config.json` beside it says otherwise.
+        - `vocab.json` beside `merges.txt`, of GPT-2: either of them.
 
         Args:
             path: The file, or a folder that holds one.
+            pattern: For `*.tiktoken`: how text is cut, a name or a regular expression as in `train`.
+            special_tokens: For `*.tiktoken`: special tokens with their ids, in place of those known for the file.
 
         Raises:
-            FormatError: The file is damaged, or has a step that is not supported; the message names the field.
+            FormatError: The file is damaged, or has something that is not supported; the message names the field or
+                the line.
+            ValueError: A pattern that cannot be used, or `pattern` or `special_tokens` for another kind of file.
             OSError: The file cannot be read.
         """
-        return cls._of(compiled.Tokenizer.open(find(path)))
+        tokens = None if special_tokens is None else list(special_tokens.items())
+        return cls._of(compiled.Tokenizer.open(find(path), pattern, tokens))
 
     @classmethod
     def train(
@@ -358,7 +373,7 @@ class Tokenizer:
     @property
     def fingerprint(self) -> str:
         """A digest of the whole content, in 32 hexadecimal digits; equal tokenizers have equal ones."""
-        return hashlib.blake2b(self._core.to_json().encode(), digest_size=16).hexdigest()
+        return hashlib.blake2b(self._core.state(), digest_size=16).hexdigest()
 
     def token_to_id(self, token: str) -> int | None:
         """The id of a token, as its file spells it: byte-level tokens in GPT-2's byte alphabet."""
@@ -375,13 +390,13 @@ class Tokenizer:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Tokenizer):
             return NotImplemented
-        return self._core is other._core or self._core.to_json() == other._core.to_json()
+        return self._core is other._core or self._core.state() == other._core.state()
 
     def __hash__(self) -> int:
         return hash(self.fingerprint)
 
-    def __reduce__(self) -> tuple[Any, tuple[str]]:
-        return Tokenizer._from_json, (self._core.to_json(),)
+    def __reduce__(self) -> tuple[Any, tuple[bytes]]:
+        return Tokenizer._from_state, (self._core.state(),)
 
     def __repr__(self) -> str:
         return f"Tokenizer(vocab_size={self.vocab_size})"

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use lmfast_base::source::Options as SourceOptions;
 use lmfast_base::{Control, Encode, Error};
 use lmfast_text::train::{Config, Kind};
-use lmfast_text::{Encoded, Encoder, Fill, Ids, Offsets, Options, RowOptions, Special, Strategy, StreamDecoder};
+use lmfast_text::{Encoded, Encoder, Extra, Fill, Ids, Offsets, Options, RowOptions, Special, Strategy, StreamDecoder};
 use numpy::{PyArray1, PyArrayMethods, PyReadonlyArray1};
 use pyo3::exceptions::{PyOverflowError, PyValueError};
 use pyo3::prelude::*;
@@ -40,16 +40,23 @@ impl Tokenizer {
 
 #[pymethods]
 impl Tokenizer {
-    /// Reads a tokenizer.json.
+    /// Reads a file of any known format.
     #[staticmethod]
-    fn open(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
-        py.detach(|| lmfast_text::Tokenizer::open(path)).map(Self::new).map_err(to_python)
+    #[pyo3(signature = (path, pattern=None, special_tokens=None))]
+    fn open(
+        py: Python<'_>,
+        path: PathBuf,
+        pattern: Option<&str>,
+        special_tokens: Option<Vec<(String, u32)>>,
+    ) -> PyResult<Self> {
+        let extra = Extra { pattern, special_tokens: special_tokens.as_deref() };
+        py.detach(|| lmfast_text::Tokenizer::open_with(path, extra)).map(Self::new).map_err(to_python)
     }
 
-    /// Reads the text of a tokenizer.json.
+    /// Reads what `state` gave.
     #[staticmethod]
-    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        py.detach(|| lmfast_text::Tokenizer::from_json(text)).map(Self::new).map_err(to_python)
+    fn from_state(py: Python<'_>, state: &[u8]) -> PyResult<Self> {
+        py.detach(|| lmfast_text::Tokenizer::from_state(state)).map(Self::new).map_err(to_python)
     }
 
     /// Makes a vocabulary from a source that lmfast/source.py resolved.
@@ -83,9 +90,9 @@ impl Tokenizer {
         py.detach(|| self.inner.save(path)).map_err(to_python)
     }
 
-    /// The text of a tokenizer.json.
-    fn to_json(&self) -> PyResult<String> {
-        self.inner.to_json().map_err(to_python)
+    /// All that makes this tokenizer.
+    fn state<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        self.inner.state().map(|state| PyBytes::new(py, &state)).map_err(to_python)
     }
 
     /// The largest id plus one.

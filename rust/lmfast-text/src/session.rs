@@ -7,9 +7,8 @@ use lmfast_base::{Control, Encode, EncodeSession, Error, Result};
 
 use crate::Tokenizer;
 use crate::added::{Matcher, Segment, Special};
-use crate::bpe::Scratch;
 use crate::cut::{Rewrite, Stage};
-use crate::model::ModelEncoder;
+use crate::model::{ModelEncoder, Scratch};
 use crate::normalize::{Normalized, Origin};
 
 /// How a text is encoded.
@@ -181,7 +180,7 @@ impl<'a> Session<'a> {
         if let ([stage], ModelEncoder::Bpe(bpe), true) = (&*tokenizer.cut.stages, &tokenizer.encoder, plain) {
             let mut text = text.slice(0..text.text().len());
             stage.rewrite(&mut text);
-            return bpe.encode_text(stage.split.as_ref(), text.text(), &mut self.scratch, sink.ids, control);
+            return bpe.encode_text(stage.split.as_ref(), text.text(), &mut self.scratch.bpe, sink.ids, control);
         }
         self.stages(&tokenizer.cut.stages, text, sink, control)
     }

@@ -6,8 +6,10 @@
 
 use lmfast_base::Result;
 
+use super::sentencepiece;
 use super::step::{Step, Strip, clean};
 use crate::byte_chars;
+use crate::model::fallback_byte;
 
 /// A step over a stream of tokens.
 #[derive(Debug)]
@@ -26,6 +28,8 @@ pub(super) enum Stage {
     Ctc { pad_token: String, word_delimiter_token: String, cleanup: bool },
     /// A character is taken away at both ends.
     Strip(Strip),
+    /// Pieces of `SentencePiece`.
+    SentencePiece(sentencepiece::Spaces),
     /// What needs the whole token.
     Whole(Step),
 }
@@ -44,6 +48,8 @@ struct State {
     /// Characters that [`Stage::Strip`] has taken away at the beginning, or that wait at the end.
     taken: usize,
     waiting: usize,
+    /// What [`Stage::SentencePiece`] remembers.
+    pieces: sentencepiece::State,
     /// Something was kept of the token, and no more is taken away at its beginning.
     kept: bool,
 }
@@ -159,6 +165,10 @@ impl Line<'_> {
                 *state = State::default();
                 next.end(text)
             }
+            Stage::SentencePiece(spaces) => {
+                let raw = next.raw;
+                next.chunk(spaces.piece(&mut state.pieces, &token, raw).as_slice(), text)
+            }
             Stage::Whole(step) => {
                 let first = !std::mem::replace(&mut state.later, true);
                 let becomes = step.apply(&String::from_utf8_lossy(&token), first)?;
@@ -176,6 +186,10 @@ impl Line<'_> {
                 next.whole(String::from_utf8_lossy(&rest).as_bytes(), text)?;
             }
             Stage::Fallback => next.run(state, text)?,
+            Stage::SentencePiece(_) => {
+                let raw = next.raw;
+                next.chunk(&state.pieces.finish(raw), text)?;
+            }
             Stage::Suffix(suffix) => {
                 if state.later {
                     next.suffixed(&mut state.run, suffix, "", text)?;
@@ -215,15 +229,6 @@ impl Line<'_> {
         let rest = String::from_utf8_lossy(&std::mem::take(rest)).replace(suffix, becomes);
         self.whole(rest.as_bytes(), text)
     }
-}
-
-/// The byte that a token such as `<0x0A>` stands for.
-fn fallback_byte(token: &[u8]) -> Option<u8> {
-    let [b'<', b'0', b'x', digits @ .., b'>'] = token else { return None };
-    if digits.len() != 2 {
-        return None;
-    }
-    u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }
 
 fn strip_chunk(

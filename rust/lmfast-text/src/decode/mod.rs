@@ -4,6 +4,7 @@
 //! other, such as the bytes of a character that several tokens spell, run over them as a [stream](machine).
 
 mod machine;
+mod sentencepiece;
 mod step;
 mod table;
 

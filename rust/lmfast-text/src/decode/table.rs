@@ -4,12 +4,15 @@ use lmfast_base::{Error, Result};
 use rustc_hash::FxHashSet;
 
 use super::machine::Stage;
+use super::sentencepiece;
 use super::step::{Step, Strip};
 use crate::byte_chars;
-use crate::format::Definition;
 use crate::format::components::{Decoder, Metaspace, PrependScheme};
+use crate::format::sentencepiece::{self as piece, Settings};
+use crate::format::{Definition, Model};
 use crate::normalize::Normalizers;
 use crate::split::find::Finder;
+use crate::vocabulary::Vocabulary;
 
 /// The tokens one behind the other, and the steps that are left.
 #[derive(Debug)]
@@ -48,6 +51,9 @@ impl TokenBytes {
         normalizers: &Normalizers,
         size: u32,
     ) -> std::result::Result<Self, String> {
+        if let Model::SentencePiece(settings) = &definition.model {
+            return Ok(Self::sentencepiece(settings, &definition.vocabulary));
+        }
         let Decoding { steps, bytes, stages } = Decoding::new(definition.decoder.as_ref())?;
         let mut tokens: Vec<Option<(String, bool)>> = vec![None; size as usize];
         for (token, id) in definition.vocabulary.iter() {
@@ -92,6 +98,19 @@ impl TokenBytes {
             spaces: definition.decoder.is_none(),
             stages,
         })
+    }
+
+    /// The pieces of a model of `SentencePiece`, each behind a byte that tells its kind.
+    fn sentencepiece(settings: &Settings, vocabulary: &Vocabulary) -> Self {
+        let (mut later, mut kinds) = (Table::default(), Vec::new());
+        for ((piece, _), about) in vocabulary.iter().zip(&settings.pieces) {
+            sentencepiece::write(piece, about.kind, &settings.unk_surface, &mut later.bytes);
+            later.ends.push(later.bytes.len());
+            let special = matches!(about.kind, piece::Kind::Control | piece::Kind::Unknown);
+            kinds.push(if special { Kind::Special } else { Kind::Ordinary });
+        }
+        let stages = vec![Stage::SentencePiece(sentencepiece::Spaces::new(settings))];
+        Self { later, first: None, kinds, spaces: false, stages }
     }
 
     /// The bytes of a token; nothing for a special one that is to be left out.

@@ -58,6 +58,17 @@ impl CharsMap {
         longest.and_then(|(length, value)| Some((length, self.at(value)?)))
     }
 
+    /// Whether any key begins with these bytes.
+    pub(crate) fn has_keys_from(&self, bytes: &[u8]) -> bool {
+        let mut place = self.units.first().map_or(0, |&unit| offset(unit));
+        bytes.iter().all(|&byte| {
+            place ^= u32::from(byte);
+            let unit = self.units.get(place as usize).copied().unwrap_or(1 << 31);
+            place ^= offset(unit);
+            unit & (1 << 31 | 0xFF) == u32::from(byte)
+        })
+    }
+
     /// Calls `found` with the length and the value of each key that `text` begins with, the shortest first, until it
     /// gives something.
     fn walk<T>(&self, text: &[u8], mut found: impl FnMut(usize, u32) -> Option<T>) -> Option<T> {
