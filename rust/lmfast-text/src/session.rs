@@ -176,8 +176,7 @@ impl<'a> Session<'a> {
             return Ok(());
         }
         let tokenizer = self.tokenizer;
-        let plain = sink.detail.is_none() && sink.limit == usize::MAX;
-        if let ([stage], ModelEncoder::Bpe(bpe), true) = (&*tokenizer.cut.stages, &tokenizer.encoder, plain) {
+        if let ([stage], ModelEncoder::Bpe(bpe), true) = (&*tokenizer.cut.stages, &tokenizer.encoder, sink.is_plain()) {
             let mut text = text.slice(0..text.text().len());
             stage.rewrite(&mut text);
             return bpe.encode_text(stage.split.as_ref(), text.text(), &mut self.scratch.bpe, sink.ids, control);
@@ -202,12 +201,20 @@ impl<'a> Session<'a> {
             stage.rewrite(&mut changed);
             &changed
         };
+        let plain = others.is_empty() && sink.is_plain();
         let mut pieces = std::mem::take(&mut self.pieces);
         let mut from = 0;
         while from < piece.text().len() && !sink.full {
             control.check()?;
             pieces.clear();
             from = stage.split.split(piece.text(), from, &mut pieces)?;
+            if plain {
+                let encoder = &self.tokenizer.encoder;
+                for range in pieces.drain(..) {
+                    encoder.encode(&piece.text()[range], &mut self.scratch, sink.ids, None)?;
+                }
+                continue;
+            }
             for range in pieces.drain(..) {
                 if sink.full {
                     break;
@@ -241,6 +248,11 @@ impl Stage {
 }
 
 impl Sink<'_> {
+    /// Whether all ids are wanted, and nothing else.
+    fn is_plain(&self) -> bool {
+        self.detail.is_none() && self.limit == usize::MAX
+    }
+
     /// Takes an added token, which does not end a text that is limited.
     fn added(&mut self, id: u32, text: &Normalized<'_>, range: Range<usize>) {
         if let Some(detail) = &mut self.detail {

@@ -98,13 +98,15 @@ impl Tokenizer {
         Ok(Self { batching: read.batching, ..Self::build(read.definition, read.source)? })
     }
 
-    /// The text of a `tokenizer.json` that `tokenizers` reads.
+    /// The text of a `tokenizer.json` that `tokenizers` reads. It has no truncation and padding, which there change
+    /// what every text becomes.
     pub fn to_json(&self) -> Result<String> {
+        let batching = Batching::default();
         let written = if self.source.is_some() {
             self.check_special_pieces()?;
-            self.definition.with_added_in_vocabulary().and_then(|definition| definition.write(&self.batching))
+            self.definition.with_added_in_vocabulary().and_then(|definition| definition.write(&batching))
         } else {
-            self.definition.write(&self.batching)
+            self.definition.write(&batching)
         };
         written.map_err(Error::invalid)
     }
@@ -134,7 +136,7 @@ impl Tokenizer {
     /// As [`to_json`](Self::to_json).
     pub fn state(&self) -> Result<Vec<u8>> {
         match &self.source {
-            None => self.to_json().map(String::into_bytes),
+            None => self.definition.write(&self.batching).map(String::into_bytes).map_err(Error::invalid),
             Some(source) => source.to_bytes(),
         }
     }
