@@ -2,7 +2,7 @@
 //!
 //! Natural text repeats few pieces over and over. A slot of 32 bytes holds a piece of up to 15 bytes exactly, with its
 //! length, and up to four ids; two slots, one cache line, share a place, and the newer stays in front. The bound is
-//! therefore fixed: [`BYTES`] for each thread that encodes.
+//! therefore fixed. Pieces that are one token are [known](super::known) and not kept here.
 
 /// The longest piece that is kept, in bytes.
 pub(crate) const LONGEST: usize = 15;
@@ -10,8 +10,8 @@ pub(crate) const LONGEST: usize = 15;
 /// The most ids that are kept for a piece.
 pub(crate) const MOST_IDS: usize = 4;
 
-/// Memory of one cache once it is in use: 4 MiB.
-pub const BYTES: usize = PLACES * size_of::<[Slot; 2]>();
+/// Memory of the cache once it is in use.
+pub(crate) const BYTES: usize = PLACES * size_of::<[Slot; 2]>();
 
 const PLACES: usize = 1 << 16;
 
@@ -43,24 +43,33 @@ pub(crate) fn key(piece: &[u8]) -> Option<u128> {
     Some(u128::from_le_bytes(bytes))
 }
 
-/// Spreads the bits of a [`key`].
+/// The key of a piece that 16 bytes of text can be read from, the piece first.
+#[inline]
+pub(crate) fn key_of_start(start: &[u8; 16], length: usize) -> u128 {
+    debug_assert!((1..=LONGEST).contains(&length));
+    let bits = u128::from_le_bytes(*start) & (u128::MAX >> (128 - 8 * length));
+    bits | (length as u128) << (8 * LONGEST)
+}
+
+/// Spreads the bits of a [`key`]: a product of its halves, mixed with a constant, folded.
 #[inline]
 pub(crate) fn hash(key: u128) -> u64 {
-    let low = (key as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    let high = ((key >> 64) as u64 ^ low.rotate_left(29)).wrapping_mul(0xD6E8_FEB8_6659_FD93);
-    high ^ high >> 32
+    let low = u128::from(key as u64 ^ 0x9E37_79B9_7F4A_7C15);
+    let high = u128::from((key >> 64) as u64 ^ 0xD6E8_FEB8_6659_FD93);
+    let product = low * high;
+    product as u64 ^ (product >> 64) as u64
 }
 
 #[inline]
-fn place(key: u128) -> usize {
-    hash(key) as usize & (PLACES - 1)
+fn place(hash: u64) -> usize {
+    hash as usize & (PLACES - 1)
 }
 
 impl PieceCache {
     /// Appends the ids of a piece, if they are known.
     #[inline]
-    pub(crate) fn append(&self, key: u128, ids: &mut Vec<u32>) -> bool {
-        let Some([first, second]) = self.places.get(place(key)) else { return false };
+    pub(crate) fn append(&self, key: u128, hash: u64, ids: &mut Vec<u32>) -> bool {
+        let Some([first, second]) = self.places.get(place(hash)) else { return false };
         let slot = if first.key == key {
             first
         } else if second.key == key {
@@ -68,13 +77,15 @@ impl PieceCache {
         } else {
             return false;
         };
-        let count = slot.ids.iter().position(|&id| id == NO_ID).unwrap_or(MOST_IDS);
-        ids.extend_from_slice(&slot.ids[..count]);
+        // All four are written, in one go, and what is too much is taken back.
+        let count = slot.ids.iter().filter(|&&id| id != NO_ID).count();
+        ids.extend_from_slice(&slot.ids);
+        ids.truncate(ids.len() - (MOST_IDS - count));
         true
     }
 
     /// Keeps the ids of a piece, if they are not too many.
-    pub(crate) fn keep(&mut self, key: u128, ids: &[u32]) {
+    pub(crate) fn keep(&mut self, key: u128, hash: u64, ids: &[u32]) {
         if ids.len() > MOST_IDS {
             return;
         }
@@ -83,7 +94,7 @@ impl PieceCache {
         }
         let mut slot = Slot { key, ids: [NO_ID; MOST_IDS] };
         slot.ids[..ids.len()].copy_from_slice(ids);
-        let [first, second] = &mut self.places[place(key)];
+        let [first, second] = &mut self.places[place(hash)];
         *second = *first;
         *first = slot;
     }
@@ -102,16 +113,21 @@ mod tests {
             }
         }
         assert_eq!(key(b"aaaaaaaaaaaaaaaa"), None);
+        for piece in pieces {
+            let mut start = [0xFF; 16];
+            start[..piece.len()].copy_from_slice(piece);
+            assert_eq!(Some(key_of_start(&start, piece.len())), key(piece));
+        }
     }
 
     #[test]
     fn what_is_kept_comes_back() {
         let mut cache = PieceCache::default();
         let (one, two) = (key(b"one").expect("short"), key(b"two").expect("short"));
-        cache.keep(one, &[5]);
-        cache.keep(two, &[1, 2, 3, 4, 5]);
+        cache.keep(one, hash(one), &[5]);
+        cache.keep(two, hash(two), &[1, 2, 3, 4, 5]);
         let mut ids = vec![9];
-        assert!(cache.append(one, &mut ids) && !cache.append(two, &mut ids));
+        assert!(cache.append(one, hash(one), &mut ids) && !cache.append(two, hash(two), &mut ids));
         assert_eq!(ids, [9, 5]);
         assert_eq!(BYTES, 4 << 20);
     }
