@@ -11,7 +11,7 @@ use lmfast_base::{Control, Result};
 use rustc_hash::FxHashMap;
 
 use super::atoms::Atoms;
-use super::cache::{LONGEST, PieceCache, hash, key, key_of_start};
+use super::cache::{LONGEST, MOST_IDS, PieceCache, hash, key, key_of_start};
 use super::known::Known;
 use super::long;
 use super::long_cache::{self, LongCache};
@@ -21,6 +21,9 @@ use crate::split::Split;
 
 /// In place of the key of a piece that is too long for one.
 const TOO_LONG: u128 = u128::MAX;
+
+/// In place of the id of a piece that is not known; no token has it.
+const NO_ID: u32 = u32::MAX;
 
 /// A byte-level BPE vocabulary.
 #[derive(Debug)]
@@ -43,6 +46,8 @@ pub(crate) struct Scratch {
     pieces: Vec<Range<usize>>,
     /// The key of each piece, [`TOO_LONG`] for one that has none, and its hash.
     keys: Vec<(u128, u64)>,
+    /// The id of each piece that is one token, else [`NO_ID`].
+    found: Vec<u32>,
     symbols: Vec<u32>,
 }
 
@@ -84,7 +89,11 @@ impl Bpe {
     pub(crate) fn encode(&self, piece: &[u8], scratch: &mut Scratch, ids: &mut Vec<u32>) {
         if !piece.is_empty() {
             let key = key(piece).unwrap_or(TOO_LONG);
-            self.encode_piece(piece, key, hash(key), scratch, ids);
+            let hash = hash(key);
+            match self.known.view().get(key, hash) {
+                Some(id) => ids.push(id),
+                None => self.encode_unknown(piece, key, hash, scratch, ids),
+            }
         }
     }
 
@@ -98,7 +107,9 @@ impl Bpe {
         control: &Control,
     ) -> Result<()> {
         let bytes = text.as_bytes();
-        let (mut pieces, mut keys) = (std::mem::take(&mut scratch.pieces), std::mem::take(&mut scratch.keys));
+        let mut pieces = std::mem::take(&mut scratch.pieces);
+        let (mut keys, mut found) = (std::mem::take(&mut scratch.keys), std::mem::take(&mut scratch.found));
+        let known = self.known.view();
         let mut from = 0;
         while from < text.len() {
             control.check()?;
@@ -108,17 +119,27 @@ impl Bpe {
             keys.extend(pieces.iter().map(|piece| {
                 let key = key_at(bytes, piece);
                 let hash = hash(key);
-                self.known.prepare(hash);
+                known.prepare(hash);
                 (key, hash)
             }));
-            for (piece, &(key, hash)) in pieces.iter().zip(&keys) {
-                match self.known.get(key, hash) {
-                    Some(id) => ids.push(id),
-                    None => self.encode_piece(&bytes[piece.clone()], key, hash, scratch, ids),
+            found.clear();
+            found.extend(keys.iter().map(|&(key, hash)| match known.get(key, hash) {
+                Some(id) => id,
+                None => {
+                    scratch.cache.prepare(hash);
+                    NO_ID
+                }
+            }));
+            for (index, &id) in found.iter().enumerate() {
+                if id == NO_ID {
+                    let (key, hash) = keys[index];
+                    self.encode_unknown(&bytes[pieces[index].clone()], key, hash, scratch, ids);
+                } else {
+                    ids.push(id);
                 }
             }
         }
-        (scratch.pieces, scratch.keys) = (pieces, keys);
+        (scratch.pieces, scratch.keys, scratch.found) = (pieces, keys, found);
         Ok(())
     }
 
@@ -127,24 +148,31 @@ impl Bpe {
         long::merge(&self.merges, &symbols, ids);
     }
 
-    /// Appends the ids of a piece that is not empty, with its key, or [`TOO_LONG`], and that one's hash.
-    fn encode_piece(&self, piece: &[u8], key: u128, hash: u64, scratch: &mut Scratch, ids: &mut Vec<u32>) {
+    /// Appends the ids of a piece that is not known, with its key, or [`TOO_LONG`], and that one's hash.
+    #[inline]
+    fn encode_unknown(&self, piece: &[u8], key: u128, hash: u64, scratch: &mut Scratch, ids: &mut Vec<u32>) {
+        if key == TOO_LONG || !scratch.cache.append(key, hash, ids) {
+            self.encode_rare(piece, key, hash, scratch, ids);
+        }
+    }
+
+    /// [`encode_unknown`](Self::encode_unknown) for a piece that is not among the short ones met before.
+    #[cold]
+    fn encode_rare(&self, piece: &[u8], key: u128, hash: u64, scratch: &mut Scratch, ids: &mut Vec<u32>) {
         let before = ids.len();
-        if key != TOO_LONG {
-            if let Some(id) = self.known.get(key, hash) {
-                ids.push(id);
-            } else if !scratch.cache.append(key, hash, ids) {
-                self.merge(piece, &mut scratch.symbols, ids);
-                scratch.cache.keep(key, hash, &ids[before..]);
-            }
-        } else if piece.len() <= long_cache::LONGEST {
-            let hash = long_cache::hash(piece);
-            if !scratch.long_cache.append(piece, hash, ids) {
-                self.merge(piece, &mut scratch.symbols, ids);
-                scratch.long_cache.keep(piece, hash, &ids[before..]);
-            }
+        if piece.len() > long_cache::LONGEST {
+            return self.merge(piece, &mut scratch.symbols, ids);
+        }
+        let long_hash = long_cache::hash(piece);
+        if scratch.long_cache.append(piece, long_hash, ids) {
+            return;
+        }
+        self.merge(piece, &mut scratch.symbols, ids);
+        let ids = &ids[before..];
+        if key != TOO_LONG && ids.len() <= MOST_IDS {
+            scratch.cache.keep(key, hash, ids);
         } else {
-            self.merge(piece, &mut scratch.symbols, ids);
+            scratch.long_cache.keep(piece, long_hash, ids);
         }
     }
 

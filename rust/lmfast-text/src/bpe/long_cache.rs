@@ -1,24 +1,30 @@
-//! The ids of longer pieces met before: words of other scripts, identifiers, indentations.
+//! The ids of pieces met before that are long or make many tokens: words of other scripts, identifiers.
 //!
 //! Pieces and their ids lie one behind the other; a table of hashes points at them. When there is no more room all is
 //! forgotten, so that the memory is bounded by [`BYTES`].
 
-use rustc_hash::FxHasher;
 use std::hash::Hasher;
+
+use bytemuck::{Pod, Zeroable};
+use lmfast_base::Pages;
+use rustc_hash::FxHasher;
 
 /// The longest piece that is kept, in bytes.
 pub(crate) const LONGEST: usize = 96;
 
-const SLOTS: usize = 1 << 16;
+const PLACES: usize = 1 << 15;
+/// Slots in a place, which is a cache line.
+const WIDTH: usize = 4;
 /// Room for pieces, in bytes, and for as many bytes of ids.
-const ROOM: usize = 1 << 20;
+const ROOM: usize = 1 << 22;
 
 /// Memory of the cache once it is in use.
-pub(crate) const BYTES: usize = SLOTS * size_of::<Slot>() + ROOM * 2;
+pub(crate) const BYTES: usize = PLACES * size_of::<[Slot; WIDTH]>() + ROOM * 2;
 
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
 struct Slot {
-    hash: u64,
+    hash: u32,
     /// Where piece and ids begin.
     piece: u32,
     ids: u32,
@@ -30,7 +36,7 @@ struct Slot {
 /// The cache; it takes no memory until the first piece is kept.
 #[derive(Debug, Default)]
 pub(crate) struct LongCache {
-    slots: Vec<Slot>,
+    places: Pages<[Slot; WIDTH]>,
     pieces: Vec<u8>,
     ids: Vec<u32>,
 }
@@ -43,38 +49,45 @@ pub(crate) fn hash(piece: &[u8]) -> u64 {
     hasher.finish()
 }
 
-impl LongCache {
-    #[inline]
-    fn slot(&self, piece: &[u8], hash: u64) -> Option<&Slot> {
-        let slot = self.slots.get((hash >> 48) as usize)?;
-        let (start, length) = (slot.piece as usize, usize::from(slot.length));
-        (slot.hash == hash && slot.count > 0 && self.pieces.get(start..start + length) == Some(piece)).then_some(slot)
-    }
+#[inline]
+fn place(hash: u64) -> usize {
+    (hash >> (64 - PLACES.trailing_zeros())) as usize
+}
 
+impl LongCache {
     /// Appends the ids of a piece, if they are known.
     #[inline]
     pub(crate) fn append(&self, piece: &[u8], hash: u64, ids: &mut Vec<u32>) -> bool {
-        let Some(slot) = self.slot(piece, hash) else { return false };
-        let start = slot.ids as usize;
-        ids.extend_from_slice(&self.ids[start..start + usize::from(slot.count)]);
-        true
+        let Some(slots) = self.places.get(place(hash)) else { return false };
+        for slot in slots.iter().filter(|slot| slot.hash == hash as u32 && slot.count > 0) {
+            let (start, length) = (slot.piece as usize, usize::from(slot.length));
+            if self.pieces.get(start..start + length) == Some(piece) {
+                let start = slot.ids as usize;
+                ids.extend_from_slice(&self.ids[start..start + usize::from(slot.count)]);
+                return true;
+            }
+        }
+        false
     }
 
-    /// Keeps the ids of a piece of at most [`LONGEST`] bytes, in place of another with the same slot.
+    /// Keeps the ids of a piece of at most [`LONGEST`] bytes, in place of the oldest with the same place.
     pub(crate) fn keep(&mut self, piece: &[u8], hash: u64, ids: &[u32]) {
-        if self.slots.is_empty() || self.pieces.len() + piece.len() > ROOM || self.ids.len() + ids.len() > ROOM / 4 {
-            self.slots.clear();
-            self.slots.resize(SLOTS, Slot::default());
+        let is_full = self.pieces.len() + piece.len() > ROOM || self.ids.len() + ids.len() > ROOM / 4;
+        if self.places.is_empty() || is_full {
+            self.places = Pages::zeroed(PLACES);
             self.pieces.clear();
             self.ids.clear();
         }
-        self.slots[(hash >> 48) as usize] = Slot {
-            hash,
+        let slot = Slot {
+            hash: hash as u32,
             piece: self.pieces.len() as u32,
             ids: self.ids.len() as u32,
             length: piece.len() as u16,
             count: ids.len() as u16,
         };
+        let slots = &mut self.places[place(hash)];
+        slots.rotate_right(1);
+        slots[0] = slot;
         self.pieces.extend_from_slice(piece);
         self.ids.extend_from_slice(ids);
     }
@@ -87,7 +100,7 @@ mod tests {
     #[test]
     fn what_is_kept_comes_back_or_is_forgotten() {
         let mut cache = LongCache::default();
-        let pieces: Vec<String> = (0..40_000).map(|number| format!("a rather long piece of text {number}")).collect();
+        let pieces: Vec<String> = (0..200_000).map(|number| format!("a rather long piece of text {number}")).collect();
         let mut ids = Vec::new();
         assert!(!cache.append(pieces[0].as_bytes(), hash(pieces[0].as_bytes()), &mut ids));
         for (number, piece) in (0..).zip(&pieces) {
@@ -99,6 +112,6 @@ mod tests {
         assert!(cache.pieces.len() <= ROOM && cache.ids.len() <= ROOM / 4);
         let known = |piece: &&String| cache.append(piece.as_bytes(), hash(piece.as_bytes()), &mut Vec::new());
         let count = pieces.iter().filter(known).count();
-        assert!((1000..40_000).contains(&count), "{count}");
+        assert!((1000..200_000).contains(&count), "{count}");
     }
 }
