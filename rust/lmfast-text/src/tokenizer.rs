@@ -197,10 +197,10 @@ impl Tokenizer {
 
     /// Takes back the memory of a session.
     pub(crate) fn give_back(&self, scratch: Scratch) {
-        if let Ok(mut idle) = self.idle.try_lock() {
-            if idle.len() < IDLE_LIMIT {
-                idle.push(scratch);
-            }
+        if let Ok(mut idle) = self.idle.try_lock()
+            && idle.len() < IDLE_LIMIT
+        {
+            idle.push(scratch);
         }
     }
 }
