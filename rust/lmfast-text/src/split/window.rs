@@ -118,7 +118,7 @@ impl<S: Scheme> Split for S {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn window(rest: &[u8]) -> Window<'_> {
     let masks = if let Some(window) = rest.first_chunk::<WINDOW>() {
         Masks::of(window)
