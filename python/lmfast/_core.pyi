@@ -85,6 +85,19 @@ class Tokenizer:
         threads: int | None,
         progress: Callable[[str, int, int], None] | None,
     ) -> tuple[NDArray[Any], NDArray[np.uint64]]: ...
+    def encode_rows(
+        self,
+        texts: Sequence[str],
+        text_pairs: Sequence[str] | None,
+        max_length: int | None,
+        truncation: str | None,
+        padding: str | None,
+        offsets: str | None,
+        add_special_tokens: bool,
+        special: str,
+        threads: int | None,
+        progress: Callable[[str, int, int], None] | None,
+    ) -> list[NDArray[np.int64]]: ...
     def decode(self, ids: Sequence[int] | NDArray[Any], skip_special_tokens: bool) -> str: ...
     def decode_bytes(self, ids: Sequence[int] | NDArray[Any], skip_special_tokens: bool) -> bytes: ...
     def decoder(self, skip_special_tokens: bool) -> Decoder: ...

@@ -125,7 +125,9 @@ fn process(
             if *trim_offsets {
                 trim(encodings, *add_prefix_space);
             }
-            encodings.iter_mut().for_each(|encoding| set_type(encoding, 0));
+            for encoding in encodings.iter_mut() {
+                set_type(encoding, 0);
+            }
             if special {
                 for (index, encoding) in encodings.iter_mut().enumerate() {
                     let before = if index == 0 { cls.1 } else { sep.1 };

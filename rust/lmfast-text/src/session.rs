@@ -54,10 +54,8 @@ impl Encode for Encoder {
 pub(crate) struct Detail {
     /// The bytes of the text that each token came from.
     pub(crate) origins: Vec<Origin>,
-    /// The number of tokens at the end of each piece that was encoded by the model.
-    pub(crate) piece_ends: Vec<usize>,
-    /// Added tokens: their places, and the white space that they begin and end with, in characters.
-    pub(crate) added: Vec<(usize, (u32, u32))>,
+    /// The places of added tokens, and the white space that they begin and end with, in characters.
+    pub(crate) added: Vec<(usize, (usize, usize))>,
 }
 
 /// Where tokens go.
@@ -115,29 +113,29 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// Appends the ids of a text without the special tokens around it, and what is known of them. Ends with the piece
-    /// that makes them `limit` or more.
-    pub(crate) fn append_detailed(
+    /// Appends the ids of a text without the special tokens around it, and what is known of them to `detail`. May end
+    /// with the piece that makes them `limit` or more.
+    pub(crate) fn append_row(
         &mut self,
         text: &str,
         ids: &mut Vec<u32>,
-        detail: &mut Detail,
+        detail: Option<&mut Detail>,
         limit: usize,
         control: &Control,
     ) -> Result<()> {
-        if u32::try_from(text.len()).is_err() {
-            return Err(Error::invalid(format!(
-                "a text of {} bytes is too long for offsets, which take 32 bits: cut it at 4 GiB",
-                text.len()
-            )));
-        }
         let first = ids.len();
-        let mut sink = Sink { ids, first, detail: Some(detail), limit, full: false, spans: Vec::new() };
+        let mut sink = Sink { ids, first, detail, limit, full: false, spans: Vec::new() };
         self.text(text, &mut sink, control)
     }
 
     fn text(&mut self, text: &str, sink: &mut Sink<'_>, control: &Control) -> Result<()> {
         let tokenizer = self.tokenizer;
+        if u32::try_from(text.len()).is_err() && (sink.detail.is_some() || tokenizer.cut.needs_start) {
+            return Err(Error::invalid(format!(
+                "a text of {} bytes is too long: where its tokens lie is counted in 32 bits; cut it at 4 GiB",
+                text.len()
+            )));
+        }
         let whole = Normalized::new(text, 0, sink.detail.is_some());
         self.segments(tokenizer.raw.as_ref(), &whole, sink, |session, range, sink| {
             let tracked = sink.detail.is_some() || range.start == 0 && tokenizer.cut.needs_start;
@@ -178,7 +176,8 @@ impl<'a> Session<'a> {
             return Ok(());
         }
         let tokenizer = self.tokenizer;
-        if let ([stage], ModelEncoder::Bpe(bpe), None) = (&*tokenizer.cut.stages, &tokenizer.encoder, &sink.detail) {
+        let plain = sink.detail.is_none() && sink.limit == usize::MAX;
+        if let ([stage], ModelEncoder::Bpe(bpe), true) = (&*tokenizer.cut.stages, &tokenizer.encoder, plain) {
             let mut text = text.slice(0..text.text().len());
             stage.rewrite(&mut text);
             return bpe.encode_text(stage.split.as_ref(), text.text(), &mut self.scratch.bpe, sink.ids, control);
@@ -228,7 +227,6 @@ impl<'a> Session<'a> {
                 sink.spans.clear();
                 encoder.encode(piece.text(), &mut self.scratch, sink.ids, Some(&mut sink.spans))?;
                 detail.origins.extend(sink.spans.drain(..).map(|span| piece.origin(span)));
-                detail.piece_ends.push(sink.ids.len() - sink.first);
             }
         }
         sink.full = sink.ids.len() - sink.first >= sink.limit;
@@ -248,12 +246,10 @@ impl Sink<'_> {
         if let Some(detail) = &mut self.detail {
             let spelled = &text.text()[range.clone()];
             let spaces = |characters: &mut dyn Iterator<Item = char>| {
-                characters.take_while(|&character| is_blank(character)).count() as u32
+                characters.take_while(|&character| is_blank(character)).count()
             };
             let around = (spaces(&mut spelled.chars()), spaces(&mut spelled.chars().rev()));
-            if around != (0, 0) {
-                detail.added.push((self.ids.len() - self.first, around));
-            }
+            detail.added.push((self.ids.len() - self.first, around));
             detail.origins.push(text.origin(range));
         }
         self.ids.push(id);

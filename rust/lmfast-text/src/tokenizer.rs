@@ -11,7 +11,7 @@ use crate::bpe::Bpe;
 use crate::byte_chars;
 use crate::cut::Cut;
 use crate::decode::TokenBytes;
-use crate::format::{BpeSettings, Definition, Extra, Model, Read, Source};
+use crate::format::{Batching, BpeSettings, Definition, Extra, Model, Read, Source};
 use crate::model::{Characters, ModelEncoder, Scratch, SentencePiece, Unigram, WordPiece};
 use crate::normalize::Normalizers;
 use crate::post::Plans;
@@ -40,9 +40,10 @@ pub const END_OF_TEXT: [&str; 6] =
 /// ```
 #[derive(Debug)]
 pub struct Tokenizer {
-    definition: Definition,
+    pub(crate) definition: Definition,
     /// What it was read from, where the definition is not all of it.
     source: Option<Source>,
+    pub(crate) batching: Batching,
     pub(crate) encoder: ModelEncoder,
     pub(crate) normalizers: Normalizers,
     pub(crate) cut: Cut,
@@ -89,20 +90,21 @@ impl Tokenizer {
     }
 
     fn parse(text: &str) -> std::result::Result<Self, String> {
-        Self::new(Definition::parse(text)?)
+        let (definition, batching) = Definition::parse(text)?;
+        Ok(Self { batching, ..Self::new(definition)? })
     }
 
     fn from_read(read: Read) -> std::result::Result<Self, String> {
-        Self::build(read.definition, read.source)
+        Ok(Self { batching: read.batching, ..Self::build(read.definition, read.source)? })
     }
 
     /// The text of a `tokenizer.json` that `tokenizers` reads.
     pub fn to_json(&self) -> Result<String> {
         let written = if self.source.is_some() {
             self.check_special_pieces()?;
-            self.definition.with_added_in_vocabulary().and_then(|definition| definition.write())
+            self.definition.with_added_in_vocabulary().and_then(|definition| definition.write(&self.batching))
         } else {
-            self.definition.write()
+            self.definition.write(&self.batching)
         };
         written.map_err(Error::invalid)
     }
@@ -189,6 +191,7 @@ impl Tokenizer {
             tokens: TokenBytes::new(&definition, &normalizers, size)?,
             definition,
             source,
+            batching: Batching::default(),
             encoder,
             normalizers,
             cut,

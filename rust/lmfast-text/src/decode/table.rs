@@ -216,7 +216,9 @@ impl Decoding {
 
 fn flatten<'a>(decoder: &'a Decoder, flat: &mut Vec<&'a Decoder>) {
     if let Decoder::Sequence { decoders } = decoder {
-        decoders.iter().for_each(|inner| flatten(inner, flat));
+        for inner in decoders {
+            flatten(inner, flat);
+        }
     } else {
         flat.push(decoder);
     }

@@ -1,7 +1,7 @@
 //! `tokenizer.json`, as `tokenizers` writes and reads it.
 //!
 //! What is not supported is refused by the name of its field. Truncation and padding are about batches, not about
-//! tokens: they are read past, and not written.
+//! tokens: they are kept beside the [`Definition`].
 
 use std::fmt;
 
@@ -10,6 +10,7 @@ use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
+use super::batching::{Batching, Padding, Truncation};
 use super::components::{Decoder, Normalizer, PostProcessor, PreTokenizer};
 use super::sentencepiece;
 use crate::added::AddedToken;
@@ -81,9 +82,9 @@ impl BpeSettings {
 struct RawFile {
     version: Option<Value>,
     #[serde(default)]
-    truncation: IgnoredAny,
+    truncation: Value,
     #[serde(default)]
-    padding: IgnoredAny,
+    padding: Value,
     #[serde(default)]
     added_tokens: Vec<Value>,
     #[serde(default)]
@@ -153,16 +154,17 @@ impl<'de> Deserialize<'de> for RawVocabulary {
 
 impl Definition {
     /// Reads the text of a file; an error names the field.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<(Self, Batching), String> {
         let file: RawFile = serde_json::from_str(text).map_err(|error| format!("not a tokenizer.json: {error}"))?;
-        let _ = (file.truncation, file.padding);
+        let batching =
+            Batching { truncation: field("truncation", file.truncation)?, padding: field("padding", file.padding)? };
         if let Some(version) = file.version.filter(|version| *version != "1.0") {
             return Err(format!("version: {version} is not known, only \"1.0\""));
         }
         let added_tokens = file.added_tokens.into_iter().enumerate();
         let added_tokens = added_tokens.map(|(index, token)| field(&format!("added_tokens[{index}]"), token));
         let (vocabulary, model) = model(file.model.ok_or("model: it is missing")?)?;
-        Ok(Self {
+        let definition = Self {
             added_tokens: added_tokens.collect::<Result<_, _>>()?,
             normalizer: field("normalizer", file.normalizer)?,
             pre_tokenizer: field("pre_tokenizer", file.pre_tokenizer)?,
@@ -170,7 +172,8 @@ impl Definition {
             decoder: field("decoder", file.decoder)?,
             vocabulary,
             model,
-        })
+        };
+        Ok((definition, batching))
     }
 
     /// The same with added tokens that the model's vocabulary lacks in that vocabulary, for `tokenizers` gives those
@@ -186,11 +189,11 @@ impl Definition {
     ///
     /// # Errors
     /// Says why there can be none.
-    pub(crate) fn write(&self) -> Result<String, String> {
+    pub(crate) fn write(&self, batching: &Batching) -> Result<String, String> {
         let file = File {
             version: "1.0",
-            truncation: (),
-            padding: (),
+            truncation: batching.truncation.as_ref(),
+            padding: batching.padding.as_ref(),
             added_tokens: &self.added_tokens,
             normalizer: self.normalizer.as_ref(),
             pre_tokenizer: self.pre_tokenizer.as_ref(),
@@ -379,8 +382,8 @@ pub(super) fn merge_lines(text: &str, vocabulary: &Vocabulary) -> Result<Vec<(u3
 #[derive(Serialize)]
 struct File<'a> {
     version: &'static str,
-    truncation: (),
-    padding: (),
+    truncation: Option<&'a Truncation>,
+    padding: Option<&'a Padding>,
     added_tokens: &'a [AddedToken],
     normalizer: Option<&'a Normalizer>,
     pre_tokenizer: Option<&'a PreTokenizer>,

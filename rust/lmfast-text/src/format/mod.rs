@@ -1,5 +1,6 @@
 //! Files that hold a tokenizer, told by their names and their content.
 
+mod batching;
 pub mod components;
 mod json;
 mod known;
@@ -8,6 +9,8 @@ mod open;
 pub(crate) mod sentencepiece;
 mod tiktoken;
 
+pub use batching::Strategy;
+pub(crate) use batching::{Batching, Direction};
 pub(crate) use json::{BpeSettings, Definition, Model};
 pub use open::Extra;
 pub(crate) use open::{Read, Source};

@@ -7,7 +7,7 @@ use lmfast_base::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 use super::tiktoken::{Ranks, is_rank_file};
-use super::{Definition, known, lists, sentencepiece};
+use super::{Batching, Definition, known, lists, sentencepiece};
 
 /// Patterns and special tokens that a file of ranks does not have.
 #[derive(Debug, Clone, Copy, Default)]
@@ -22,6 +22,7 @@ pub struct Extra<'a> {
 #[derive(Debug)]
 pub(crate) struct Read {
     pub(crate) definition: Definition,
+    pub(crate) batching: Batching,
     pub(crate) source: Option<Source>,
 }
 
@@ -73,14 +74,19 @@ impl Read {
         } else {
             let text = String::from_utf8(bytes)
                 .map_err(|error| wrong(format!("not a tokenizer.json: {}", error.utf8_error())))?;
-            Definition::parse(&text).map_err(wrong)?
+            let (definition, batching) = Definition::parse(&text).map_err(wrong)?;
+            return Ok(Self { definition, batching, source: None });
         };
-        Ok(Self { definition, source: None })
+        Ok(Self { definition, batching: Batching::default(), source: None })
     }
 
     fn sentencepiece(bytes: Vec<u8>) -> std::result::Result<Self, String> {
         let definition = sentencepiece::parse(&bytes)?;
-        Ok(Self { definition, source: Some(Source { header: Header::SentencePiece, bytes }) })
+        Ok(Self {
+            definition,
+            batching: Batching::default(),
+            source: Some(Source { header: Header::SentencePiece, bytes }),
+        })
     }
 
     fn ranks(name: &str, bytes: Vec<u8>, extra: Extra<'_>) -> std::result::Result<Self, String> {
@@ -100,7 +106,7 @@ impl Read {
         };
         let definition = ranks.definition(pattern, &special_tokens)?;
         let header = Header::Tiktoken { pattern: pattern.to_owned(), special_tokens };
-        Ok(Self { definition, source: Some(Source { header, bytes }) })
+        Ok(Self { definition, batching: Batching::default(), source: Some(Source { header, bytes }) })
     }
 }
 

@@ -253,7 +253,7 @@ mod tests {
         text.prepend("_");
         assert_eq!(origins(&text)[..2], [('_', (3, 5)), ('e', (3, 5))]);
         text.filter_map(|character| (character != '_').then_some(character));
-        text.replace(&[1..3], "--");
+        text.replace(std::slice::from_ref(&(1..3)), "--");
         assert_eq!(origins(&text), [('e', (3, 5)), ('-', (3, 5)), ('-', (3, 5)), ('b', (5, 6))]);
         text.keep(3..4);
         assert_eq!((origins(&text), text.is_at_start()), (vec![('b', (5, 6))], false));
@@ -273,7 +273,7 @@ mod tests {
     fn an_untracked_text_changes_alike() {
         for tracked in [false, true] {
             let mut text = Normalized::new("a b", 0, tracked);
-            text.replace(&[1..2], "\u{2581}");
+            text.replace(std::slice::from_ref(&(1..2)), "\u{2581}");
             text.prepend("\u{2581}");
             text.transform(text.text().to_owned().chars().map(|character| (character.to_ascii_uppercase(), 0)), 0);
             assert_eq!(text.text(), "\u{2581}A\u{2581}B");

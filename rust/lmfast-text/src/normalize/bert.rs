@@ -11,6 +11,7 @@ use super::alignment::Normalized;
 use crate::unicode::{CONTROL, IDEOGRAPH, NONSPACING, PROPERTIES, SPACE};
 
 #[derive(Debug, Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "the flags of the file format, each on its own")]
 pub(super) struct Bert {
     pub(super) clean_text: bool,
     pub(super) handle_chinese_chars: bool,
@@ -19,7 +20,7 @@ pub(super) struct Bert {
 }
 
 impl Bert {
-    pub(super) fn apply(&self, text: &mut Normalized<'_>) {
+    pub(super) fn apply(self, text: &mut Normalized<'_>) {
         if self.is_settled(text.text()) {
             return;
         }
@@ -34,7 +35,7 @@ impl Bert {
     }
 
     /// Whether a text is of ASCII characters that stay as they are.
-    fn is_settled(&self, text: &str) -> bool {
+    fn is_settled(self, text: &str) -> bool {
         text.bytes().all(|byte| match byte {
             b' '..=b'@' | b'['..=b'~' => true,
             b'A'..=b'Z' => !self.lowercase,
@@ -44,7 +45,7 @@ impl Bert {
     }
 
     /// The steps as `tokenizers` runs them.
-    fn steps(&self, text: &mut Normalized<'_>) {
+    fn steps(self, text: &mut Normalized<'_>) {
         if self.clean_text {
             text.filter_map(clean);
         }
@@ -71,7 +72,7 @@ impl Bert {
     }
 
     /// Appends what a text becomes; false if only the steps can tell.
-    fn characters(&self, text: &str, becomes: &mut String) -> bool {
+    fn characters(self, text: &str, becomes: &mut String) -> bool {
         text.chars().all(|character| {
             if character.is_ascii() {
                 let cleaned = if self.clean_text { clean(character) } else { Some(character) };
@@ -86,7 +87,7 @@ impl Bert {
     }
 
     /// Appends what a character becomes that is not ASCII; false if only the steps can tell.
-    fn character(&self, character: char, becomes: &mut String) -> bool {
+    fn character(self, character: char, becomes: &mut String) -> bool {
         let cleaned = if self.clean_text { clean(character) } else { Some(character) };
         let Some(character) = cleaned else { return true };
         let apart = self.handle_chinese_chars && has(character, IDEOGRAPH);

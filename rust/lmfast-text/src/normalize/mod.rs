@@ -109,10 +109,10 @@ impl Step {
             return Ok(());
         }
         match self {
-            Self::Nfc => compose(text, |text| is_nfc_quick(text.chars()), |old| old.nfc()),
-            Self::Nfd => compose(text, |text| is_nfd_quick(text.chars()), |old| old.nfd()),
-            Self::Nfkc => compose(text, |text| is_nfkc_quick(text.chars()), |old| old.nfkc()),
-            Self::Nfkd => compose(text, |text| is_nfkd_quick(text.chars()), |old| old.nfkd()),
+            Self::Nfc => compose(text, |text| is_nfc_quick(text.chars()), UnicodeNormalization::nfc),
+            Self::Nfd => compose(text, |text| is_nfd_quick(text.chars()), UnicodeNormalization::nfd),
+            Self::Nfkc => compose(text, |text| is_nfkc_quick(text.chars()), UnicodeNormalization::nfkc),
+            Self::Nfkd => compose(text, |text| is_nfkd_quick(text.chars()), UnicodeNormalization::nfkd),
             Self::Lowercase => lowercase(text),
             Self::Strip { left, right } => {
                 let all = text.text();
@@ -138,13 +138,11 @@ impl Step {
 }
 
 /// Brings a text to a form of Unicode, if it is not known to be in it.
-fn compose<'t, I: Iterator<Item = (char, isize)>>(
+fn compose<I: Iterator<Item = (char, isize)>>(
     text: &mut Normalized<'_>,
     quick: impl Fn(&str) -> IsNormalized,
     form: impl Fn(std::vec::IntoIter<char>) -> I,
-) where
-    I: 't,
-{
+) {
     if text.text().is_ascii() || quick(text.text()) == IsNormalized::Yes {
         return;
     }

@@ -31,9 +31,10 @@ impl Finder {
         }
     }
 
-    /// Appends all matches, in order and apart, the empty ones too.
+    /// Appends all matches, in order and apart, the empty ones too; an empty text has none, as in `tokenizers`.
     pub(crate) fn matches(&self, text: &str, matches: &mut Vec<Range<usize>>) -> Result<()> {
         match self {
+            _ if text.is_empty() => Ok(()),
             Self::Literal(literal) => {
                 matches.extend(text.match_indices(literal.as_str()).map(|(at, found)| at..at + found.len()));
                 Ok(())
@@ -110,23 +111,23 @@ mod tests {
     use super::super::pieces_of;
     use super::*;
 
-    fn cut(pattern: Definition, behavior: Behavior, invert: bool, text: &str) -> Vec<String> {
-        let split = Behaved { finder: Finder::new(&pattern).expect("compiles"), behavior, invert };
+    fn cut(pattern: &Definition, behavior: Behavior, invert: bool, text: &str) -> Vec<String> {
+        let split = Behaved { finder: Finder::new(pattern).expect("compiles"), behavior, invert };
         pieces_of(&split, text).expect("comes to an end").iter().map(ToString::to_string).collect()
     }
 
     #[test]
     fn behaviors_are_those_of_tokenizers() {
-        let dash = |behavior| cut(Definition::String("-".to_owned()), behavior, false, "the-final--countdown");
+        let dash = |behavior| cut(&Definition::String("-".to_owned()), behavior, false, "the-final--countdown");
         assert_eq!(dash(Behavior::Removed), ["the", "final", "countdown"]);
         assert_eq!(dash(Behavior::Isolated), ["the", "-", "final", "-", "-", "countdown"]);
         assert_eq!(dash(Behavior::MergedWithPrevious), ["the-", "final-", "-", "countdown"]);
         assert_eq!(dash(Behavior::MergedWithNext), ["the", "-final", "-", "-countdown"]);
         assert_eq!(dash(Behavior::Contiguous), ["the", "-", "final", "--", "countdown"]);
-        let word = |behavior| cut(Definition::Regex(r"\w+".to_owned()), behavior, true, "Hey man!");
+        let word = |behavior| cut(&Definition::Regex(r"\w+".to_owned()), behavior, true, "Hey man!");
         assert_eq!(word(Behavior::Removed), ["Hey", "man"]);
         assert_eq!(word(Behavior::MergedWithPrevious), ["Hey ", "man!"]);
-        let empty = |behavior| cut(Definition::String(String::new()), behavior, false, "ab");
+        let empty = |behavior| cut(&Definition::String(String::new()), behavior, false, "ab");
         assert_eq!(empty(Behavior::Isolated), ["a", "b"]);
         assert_eq!(empty(Behavior::Contiguous), ["a", "b"]);
         assert_eq!(empty(Behavior::Removed), ["a", "b"]);

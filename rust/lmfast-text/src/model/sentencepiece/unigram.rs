@@ -345,5 +345,4 @@ mod tests {
             prop_assert_eq!(&encode(&cut, &text, &mut scratch), &expected);
         }
     }
-
 }
