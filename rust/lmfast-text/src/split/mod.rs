@@ -5,11 +5,12 @@
 
 pub mod cl100k;
 mod classes;
+pub(crate) mod find;
 pub mod gpt2;
 pub(crate) mod masks;
 pub mod o200k;
 pub mod regex;
-mod simple;
+pub(crate) mod simple;
 mod window;
 
 use std::fmt;

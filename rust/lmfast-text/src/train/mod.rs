@@ -14,7 +14,7 @@ use lmfast_base::{Control, Error, Result};
 use crate::Tokenizer;
 use crate::added::AddedToken;
 use crate::cut::Cut;
-use crate::format::components::{Behavior, Decoder, PreTokenizer, SplitPattern};
+use crate::format::components::{Behavior, Decoder, Pattern, PreTokenizer};
 use crate::format::{BpeSettings, Definition, Model};
 use crate::split::{self, gpt2};
 use crate::vocabulary::Vocabulary;
@@ -90,7 +90,7 @@ pub fn train(
         return Err(Error::invalid(format!("vocab_size={}: at most 2**30 is possible", config.vocab_size)));
     }
     let pre_tokenizer = pre_tokenizer(config);
-    let split = Cut::new(Some(&pre_tokenizer)).map_err(Error::invalid)?.split;
+    let split = Cut::new(Some(&pre_tokenizer), true).and_then(Cut::into_split).map_err(Error::invalid)?;
     let counts = count::count(documents, source_bytes, split.as_ref(), config.threads, control)?;
     if counts.is_empty() {
         return Err(Error::invalid("the text is empty: there is nothing to make a vocabulary from"));
@@ -136,7 +136,7 @@ fn distinct(config: &Config) -> usize {
 fn pre_tokenizer(config: &Config) -> PreTokenizer {
     let byte_level = |use_regex| PreTokenizer::ByteLevel { add_prefix_space: false, trim_offsets: true, use_regex };
     let isolated = |pattern: &str| PreTokenizer::Split {
-        pattern: SplitPattern::Regex(pattern.to_owned()),
+        pattern: Pattern::Regex(pattern.to_owned()),
         behavior: Behavior::Isolated,
         invert: false,
     };
