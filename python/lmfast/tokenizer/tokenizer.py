@@ -66,6 +66,10 @@ class Tokenizer:
         return tokenizer
 
     @classmethod
+    def _from_json(cls, text: str) -> Tokenizer:
+        return cls._from_state(text.encode())
+
+    @classmethod
     def _from_state(cls, state: bytes) -> Tokenizer:
         return cls._of(compiled.Tokenizer.from_state(state))
 
@@ -86,6 +90,8 @@ class Tokenizer:
           o200k_harmony by its name; others need `pattern`.
         - `vocab.txt` of BERT: text is lower-cased, unless `tokenizer_config.json` beside it says otherwise.
         - `vocab.json` beside `merges.txt`, of GPT-2: either of them.
+        - `*.model` of SentencePiece, Unigram or BPE: the ids and texts are those of its library. Control symbols and the
+          unknown piece are the special tokens.
 
         Args:
             path: The file, or a folder that holds one.

@@ -41,9 +41,9 @@ pub const END_OF_TEXT: [&str; 6] =
 #[derive(Debug)]
 pub struct Tokenizer {
     pub(crate) definition: Definition,
-    pub(crate) batching: Batching,
     /// What it was read from, where the definition is not all of it.
     source: Option<Source>,
+    pub(crate) batching: Batching,
     pub(crate) encoder: ModelEncoder,
     pub(crate) normalizers: Normalizers,
     pub(crate) cut: Cut,
@@ -192,8 +192,8 @@ impl Tokenizer {
             normalized: Matcher::new(normalized)?,
             tokens: TokenBytes::new(&definition, &normalizers, size)?,
             definition,
-            batching: Batching::default(),
             source,
+            batching: Batching::default(),
             encoder,
             normalizers,
             cut,
@@ -257,10 +257,10 @@ impl Tokenizer {
 
     /// Takes back the memory of a session.
     pub(crate) fn give_back(&self, scratch: Scratch) {
-        if let Ok(mut idle) = self.idle.try_lock() {
-            if idle.len() < IDLE_LIMIT {
-                idle.push(scratch);
-            }
+        if let Ok(mut idle) = self.idle.try_lock()
+            && idle.len() < IDLE_LIMIT
+        {
+            idle.push(scratch);
         }
     }
 }
@@ -370,9 +370,6 @@ fn byte_level_bpe(settings: &BpeSettings, vocabulary: &Vocabulary) -> std::resul
         let spelled = vocabulary.iter().filter_map(|(token, id)| Some((byte_chars::bytes(token)?.into(), id)));
         whole.extend(spelled);
     }
-    let mut lengths = vec![0; vocabulary.size() as usize];
-    for (token, id) in vocabulary.iter() {
-        lengths[id as usize] = token.chars().count() as u32; // one character a byte
-    }
-    Ok(Bpe::new(&byte_ids, &settings.merges, whole, lengths))
+    let spelled = vocabulary.iter().filter_map(|(token, id)| Some((byte_chars::bytes(token)?, id)));
+    Ok(Bpe::new(&byte_ids, &settings.merges, whole, &spelled.collect::<Vec<_>>()))
 }

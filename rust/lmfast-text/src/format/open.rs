@@ -67,22 +67,26 @@ impl Read {
         if ends_with("model") {
             return Self::sentencepiece(bytes).map_err(wrong);
         }
-        let (definition, batching) = if name == "vocab.json" || name == "merges.txt" {
-            (lists::byte_level(path)?, Batching::default())
+        let definition = if name == "vocab.json" || name == "merges.txt" {
+            lists::byte_level(path)?
         } else if ends_with("txt") {
-            (lists::word_piece(path, &bytes)?, Batching::default())
+            lists::word_piece(path, &bytes)?
         } else {
             let text = String::from_utf8(bytes)
                 .map_err(|error| wrong(format!("not a tokenizer.json: {}", error.utf8_error())))?;
-            Definition::parse(&text).map_err(wrong)?
+            let (definition, batching) = Definition::parse(&text).map_err(wrong)?;
+            return Ok(Self { definition, batching, source: None });
         };
-        Ok(Self { definition, batching, source: None })
+        Ok(Self { definition, batching: Batching::default(), source: None })
     }
 
     fn sentencepiece(bytes: Vec<u8>) -> std::result::Result<Self, String> {
         let definition = sentencepiece::parse(&bytes)?;
-        let source = Source { header: Header::SentencePiece, bytes };
-        Ok(Self { definition, batching: Batching::default(), source: Some(source) })
+        Ok(Self {
+            definition,
+            batching: Batching::default(),
+            source: Some(Source { header: Header::SentencePiece, bytes }),
+        })
     }
 
     fn ranks(name: &str, bytes: Vec<u8>, extra: Extra<'_>) -> std::result::Result<Self, String> {

@@ -117,20 +117,25 @@ impl Classes {
         Self { ascii: std::array::from_fn(|code| flat[code]), index, blocks }
     }
 
-    /// The class of a character.
-    pub(crate) fn of(&self, character: char) -> Class {
-        let code = character as usize;
+    /// The class of a code point.
+    #[inline]
+    fn of(&self, code: usize) -> Class {
         self.blocks[usize::from(self.index[code / BLOCK])][code % BLOCK]
     }
 
     /// The class of the character at byte `at`, and its length in bytes; `at` is below the length, on a boundary.
     #[inline]
     pub(crate) fn at(&self, text: &str, at: usize) -> (Class, usize) {
-        let byte = text.as_bytes()[at];
-        if byte < 128 {
-            return (self.ascii[usize::from(byte)], 1);
-        }
-        text[at..].chars().next().map_or((Class::Other, 1), |character| (self.of(character), character.len_utf8()))
+        let bytes = &text.as_bytes()[at..];
+        let low = |index: usize| bytes.get(index).map_or(0, |&byte| usize::from(byte & 0x3F));
+        let first = usize::from(bytes[0]);
+        let (code, length) = match first {
+            0..0x80 => return (self.ascii[first], 1),
+            0x80..0xE0 => ((first & 0x1F) << 6 | low(1), 2),
+            0xE0..0xF0 => ((first & 0xF) << 12 | low(1) << 6 | low(2), 3),
+            _ => ((first & 7) << 18 | low(1) << 12 | low(2) << 6 | low(3), 4),
+        };
+        (self.of(code), length)
     }
 
     /// The class and length of the character at byte `at`, nothing at the end of the text.
@@ -179,7 +184,7 @@ mod tests {
             ('+', Class::Symbol),
             ('\u{10FFFF}', Class::Other),
         ] {
-            assert_eq!(classes.of(character), class, "{character:?}");
+            assert_eq!(classes.of(character as usize), class, "{character:?}");
         }
     }
 }

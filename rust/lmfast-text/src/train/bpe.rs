@@ -17,7 +17,6 @@ use rustc_hash::FxHashMap;
 
 use super::Config;
 use super::count::Counts;
-use crate::bpe::pack;
 use crate::byte_chars;
 
 /// Tokens in the order of their ids, and merges (left, right, merged) by rank.
@@ -211,6 +210,11 @@ impl Pairs {
             }
         }
     }
+}
+
+/// Two numbers in one.
+fn pack(left: u32, right: u32) -> u64 {
+    u64::from(left) << 32 | u64::from(right)
 }
 
 #[cfg(test)]

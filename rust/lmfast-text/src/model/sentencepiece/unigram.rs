@@ -1,16 +1,15 @@
 //! Unigram as in `SentencePiece` (`unigram::Model::EncodeOptimized` of its `unigram_model.cc`), with its arithmetic.
 //!
-//! There the sums of scores are kept in 32-bit floats and run on from the beginning of the text, so that in a long text
-//! the rounding decides between paths of nearly equal sums. The sum of a candidate, in 64 bits, replaces the sum of a
-//! place, in 32, if it is greater. Just this is done where the ids of a word cannot be [remembered](Known); they are
-//! used again where that is certain to give the same:
+//! There the sums of scores are 32-bit floats that run on from the beginning of the text, so that in a long text the
+//! rounding decides between paths of nearly equal sums. Just this is done where the ids of a word cannot be
+//! [remembered](Known); they are used again where that is certain to give the same:
 //!
 //! 1. By how much the best path of a word is better than the second best is found in 64 bits. In 32 bits, a path of n
 //!    tokens ends within n/2 units in the last place of its true sum, whatever was added before, and so does each
 //!    beginning of it: a gap of more than n units lets the same path win.
 //! 2. Otherwise the word is looked up under the exponent and the last bit of the sum before it. All sums within the word
 //!    are then what they were, but for an even number of units in the last place, and all rounding is the same. That
-//!    holds as long as no sum has another exponent, and sums in 64 bits are exact.
+//!    holds as long as no sum has another exponent.
 //!
 //! Either way the sum runs on along the path as it would have.
 
@@ -34,9 +33,7 @@ pub(super) struct Unigram {
     common: Common,
     trie: Trie,
     /// By id; that of the unknown piece is that of an unknown character.
-    scores: Vec<f64>,
-    /// Sums of a smaller magnitude are exact in 64 bits.
-    exact_below: f64,
+    scores: Vec<f32>,
 }
 
 /// Memory of the search.
@@ -71,8 +68,8 @@ impl TwoBest {
     const NOWHERE: Self = Self { best: f64::NEG_INFINITY, second: f64::NEG_INFINITY, start: NOWHERE, id: 0 };
 
     #[inline]
-    fn offer(&mut self, before: Self, score: f64, start: u32, id: u32) {
-        let (best, second) = (before.best + score, before.second + score);
+    fn offer(&mut self, before: Self, score: f32, start: u32, id: u32) {
+        let (best, second) = (before.best + f64::from(score), before.second + f64::from(score));
         if best > self.best || self.start == NOWHERE {
             *self = Self { best, second: self.best.max(second), start, id };
         } else {
@@ -104,15 +101,14 @@ impl Unigram {
         let lowest = normal.clone().fold(f32::MAX, f32::min);
         let highest = normal.fold(f32::MIN_POSITIVE, f32::max);
         let score = |(piece, id): (&str, u32)| match kind(id) {
-            Kind::UserDefined => f64::from(piece.len() as f32 * highest) - 0.1,
-            Kind::Unknown => f64::from(lowest - UNKNOWN_PENALTY),
-            _ => f64::from(settings.pieces[id as usize].score),
+            Kind::UserDefined => (f64::from(piece.len() as f32 * highest) - 0.1) as f32,
+            Kind::Unknown => lowest - UNKNOWN_PENALTY,
+            _ => settings.pieces[id as usize].score,
         };
-        let scores: Vec<f64> = vocabulary.iter().map(score).collect();
+        let scores: Vec<f32> = vocabulary.iter().map(score).collect();
         let is_text = |id: u32| matches!(kind(id), Kind::Normal | Kind::UserDefined);
         let pieces = vocabulary.iter().filter(|&(_, id)| is_text(id)).map(|(piece, id)| (piece.as_bytes(), id));
-        let unit = scores.iter().map(|&score| unit(score)).fold(f64::INFINITY, f64::min);
-        Ok(Self { trie: Trie::new(pieces)?, exact_below: unit * (1_u64 << 52) as f64, scores, common })
+        Ok(Self { trie: Trie::new(pieces)?, scores, common })
     }
 
     pub(super) fn encode(&self, text: &str, scratch: &mut Scratch, sink: &mut Sink<'_>) {
@@ -164,7 +160,7 @@ impl Unigram {
         let sums = || paths.ends.iter().filter(|end| end.start != NOWHERE).map(|end| end.sum);
         let bounds = [sums().fold(sum, f32::max), sums().fold(sum, f32::min)];
         let is_even = bounds.iter().all(|&reached| exponent(reached) == exponent(sum));
-        if sum < 0.0 && is_even && f64::from(bounds[1].abs()) < self.exact_below {
+        if sum < 0.0 && is_even {
             self.describe(word, bounds.map(|reached| reached - sum), paths);
             words.keep(word.as_bytes(), number, hashed, &paths.value);
         }
@@ -175,7 +171,7 @@ impl Unigram {
     #[inline]
     fn take(&self, known: &Known<'_>, sum: f32, sink: &mut Sink<'_>) -> f32 {
         self.common.take_word(known.ids, sink);
-        known.path.iter().fold(sum, |sum, &id| (f64::from(sum) + self.scores[id as usize]) as f32)
+        known.path.iter().fold(sum, |sum, &id| sum + self.scores[id as usize])
     }
 
     /// Takes a part of the text behind a sum, and gives the sum behind it.
@@ -186,12 +182,11 @@ impl Unigram {
         for (start, character) in text.char_indices() {
             let so_far = ends[start].sum;
             let alone = self.tokens(bytes, start, character, |end, id| {
-                let candidate = f64::from(so_far) + self.scores[id as usize];
-                ends[end].offer(candidate, start as u32, id);
+                ends[end].offer(so_far + self.scores[id as usize], start as u32, id);
             });
             if !alone {
-                let candidate = (f64::from(so_far) + self.scores[self.common.unknown as usize]) as f32;
-                ends[start + character.len_utf8()].offer(f64::from(candidate), start as u32, self.common.unknown);
+                let (end, unknown) = (start + character.len_utf8(), self.common.unknown);
+                ends[end].offer(so_far + self.scores[unknown as usize], start as u32, unknown);
             }
         }
         trace(bytes.len(), path, |end| (ends[end].id, ends[end].start));
@@ -268,9 +263,9 @@ impl Unigram {
 
 impl End {
     #[inline]
-    fn offer(&mut self, candidate: f64, start: u32, id: u32) {
-        if self.start == NOWHERE || candidate > f64::from(self.sum) {
-            *self = Self { sum: candidate as f32, start, id };
+    fn offer(&mut self, sum: f32, start: u32, id: u32) {
+        if self.start == NOWHERE || sum > self.sum {
+            *self = Self { sum, start, id };
         }
     }
 }
@@ -291,16 +286,6 @@ fn trace(end: usize, path: &mut Vec<(u32, u32)>, last: impl Fn(usize) -> (u32, u
 #[inline]
 fn exponent(sum: f32) -> u32 {
     sum.to_bits() >> 23 & 0xFF
-}
-
-/// The largest power of two that a number is a multiple of.
-fn unit(number: f64) -> f64 {
-    if number == 0.0 {
-        return f64::INFINITY;
-    }
-    let bits = number.to_bits();
-    let zeros = (bits | 1 << 52).trailing_zeros();
-    f64::exp2(f64::from((bits >> 52 & 0x7FF) as u32 + zeros) - 1075.0)
 }
 
 #[cfg(test)]
@@ -359,10 +344,5 @@ mod tests {
             prop_assert_eq!(&encode(&cut, &text, &mut scratch), &expected);
             prop_assert_eq!(&encode(&cut, &text, &mut scratch), &expected);
         }
-    }
-
-    #[test]
-    fn units_divide_numbers() {
-        assert_eq!([unit(3.0), unit(-0.75), unit(8.0), unit(0.0)], [1.0, 0.25, 8.0, f64::INFINITY]);
     }
 }
