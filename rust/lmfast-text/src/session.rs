@@ -138,6 +138,9 @@ impl<'a> Session<'a> {
         }
         let whole = Normalized::new(text, 0, sink.detail.is_some());
         self.segments(tokenizer.raw.as_ref(), &whole, sink, |session, range, sink| {
+            if let Some(taken) = session.bert_fast(&text[range.clone()], sink, control) {
+                return taken;
+            }
             let tracked = sink.detail.is_some() || range.start == 0 && tokenizer.cut.needs_start;
             let mut segment = Normalized::new(&text[range.clone()], range.start, tracked);
             tokenizer.normalizers.apply(&mut segment)?;
@@ -168,6 +171,29 @@ impl<'a> Session<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Takes a text without added tokens the fast way of BERT, if there is one, and only ids are wanted.
+    fn bert_fast(&mut self, text: &str, sink: &mut Sink<'_>, control: &Control) -> Option<Result<()>> {
+        let tokenizer = self.tokenizer;
+        let (Some(fast), ModelEncoder::WordPiece(model)) = (tokenizer.bert_fast, &tokenizer.encoder) else {
+            return None;
+        };
+        if sink.detail.is_some() || sink.limit != usize::MAX {
+            return None;
+        }
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let taken = fast.encode(text, model, &mut scratch, sink.ids, control, |range, scratch, ids| {
+            std::mem::swap(&mut self.scratch, scratch);
+            let mut stretch = Normalized::new(&text[range], 0, false);
+            tokenizer.normalizers.apply(&mut stretch)?;
+            let mut sink = Sink { ids, first: 0, detail: None, limit: usize::MAX, full: false, spans: Vec::new() };
+            let taken = self.ordinary(&stretch, &mut sink, control);
+            std::mem::swap(&mut self.scratch, scratch);
+            taken
+        });
+        self.scratch = scratch;
+        Some(taken)
     }
 
     /// Takes a text without added tokens.

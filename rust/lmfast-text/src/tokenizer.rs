@@ -11,8 +11,9 @@ use crate::bpe::Bpe;
 use crate::byte_chars;
 use crate::cut::Cut;
 use crate::decode::TokenBytes;
+use crate::format::components::{Normalizer, PreTokenizer};
 use crate::format::{Batching, BpeSettings, Definition, Extra, Model, Read, Source};
-use crate::model::{Characters, ModelEncoder, Scratch, SentencePiece, Unigram, WordPiece};
+use crate::model::{BertFast, Characters, ModelEncoder, Scratch, SentencePiece, Unigram, WordPiece};
 use crate::normalize::Normalizers;
 use crate::post::Plans;
 use crate::session::{Options, Session};
@@ -45,6 +46,8 @@ pub struct Tokenizer {
     source: Option<Source>,
     pub(crate) batching: Batching,
     pub(crate) encoder: ModelEncoder,
+    /// Does the work of the normalizer, the pre-tokenizer and the model for text in ASCII.
+    pub(crate) bert_fast: Option<BertFast>,
     pub(crate) normalizers: Normalizers,
     pub(crate) cut: Cut,
     pub(crate) plans: Plans,
@@ -191,6 +194,7 @@ impl Tokenizer {
             raw: Matcher::new(raw)?,
             normalized: Matcher::new(normalized)?,
             tokens: TokenBytes::new(&definition, &normalizers, size)?,
+            bert_fast: bert_fast(&definition),
             definition,
             source,
             batching: Batching::default(),
@@ -330,6 +334,20 @@ fn own_added_ids(definition: &Definition) -> std::result::Result<u32, String> {
     match names.windows(2).find(|two| two[0] == two[1]) {
         Some(two) => Err(format!("the special token {:?} is there twice", two[0])),
         None => Ok(size),
+    }
+}
+
+/// The fast way of BERT, if the definition is that: text is cleaned, and no added token is looked for in what it becomes.
+fn bert_fast(definition: &Definition) -> Option<BertFast> {
+    match definition {
+        Definition {
+            normalizer: Some(Normalizer::BertNormalizer { clean_text: true, lowercase, .. }),
+            pre_tokenizer: Some(PreTokenizer::BertPreTokenizer {}),
+            model: Model::WordPiece { .. },
+            added_tokens,
+            ..
+        } if added_tokens.iter().all(|token| !token.normalized) => Some(BertFast { lowercase: *lowercase }),
+        _ => None,
     }
 }
 
