@@ -1,8 +1,8 @@
 //! Unigram as in `SentencePiece` (`unigram::Model::EncodeOptimized` of its `unigram_model.cc`), with its arithmetic.
 //!
 //! There the sums of scores are 32-bit floats that run on from the beginning of the text, so that the rounding decides
-//! between paths of nearly equal sums. A sum below [`LOWEST`], met where a token may begin, is taken from all sums, as
-//! release 0.2.3 does. Just this is done where the ids of a word cannot be [remembered](Known); they are used again where
+//! between paths of nearly equal sums. Release 0.2.3, whose ids these are, takes a sum below [`LOWEST`], met where a token
+//! may begin, from all sums, and gives a user-defined piece a tenth for every byte but one. Just this is done where the ids of a word cannot be [remembered](Known); they are used again where
 //! that is certain to give the same:
 //!
 //! 1. By how much the best path of a word is better than the second best is found in 64 bits. In 32 bits, a path of n
@@ -104,10 +104,9 @@ impl Unigram {
     pub(super) fn new(settings: &Settings, vocabulary: &Vocabulary, common: Common) -> Result<Self, String> {
         let kind = |id: u32| settings.pieces[id as usize].kind;
         let normal = settings.pieces.iter().filter(|piece| piece.kind == Kind::Normal).map(|piece| piece.score);
-        let lowest = normal.clone().fold(f32::MAX, f32::min);
-        let highest = normal.fold(f32::MIN_POSITIVE, f32::max);
+        let lowest = normal.fold(f32::MAX, f32::min);
         let score = |(piece, id): (&str, u32)| match kind(id) {
-            Kind::UserDefined => (f64::from(piece.len() as f32 * highest) - 0.1) as f32,
+            Kind::UserDefined => (piece.len() as f64 * 0.1 - 0.1) as f32,
             Kind::Unknown => lowest - UNKNOWN_PENALTY,
             _ => settings.pieces[id as usize].score,
         };
