@@ -177,7 +177,7 @@ impl Tokenizer {
         // A byte-level BPE takes bytes as they are; one whose tokens have affixes wants them spelled.
         let takes_bytes = matches!(&definition.model, Model::Bpe(settings) if !settings.has_affixes());
         let cut = Cut::new(definition.pre_tokenizer.as_ref(), takes_bytes)?;
-        let encoder = encoder(&definition, cut.byte_level)?;
+        let encoder = encoder(&definition, cut.byte_level, source.is_some())?;
         let normalizers =
             Normalizers::new(definition.normalizer.as_ref()).map_err(|what| format!("normalizer: {what}"))?;
         let (mut normalized, mut raw) = (Vec::new(), Vec::new());
@@ -369,12 +369,19 @@ fn bert_fast(definition: &Definition) -> Option<BertFast> {
     }
 }
 
-/// Makes the model ready; `byte_level`: its pieces are text that is meant in the byte alphabet.
-fn encoder(definition: &Definition, byte_level: bool) -> std::result::Result<ModelEncoder, String> {
+/// Makes the model ready. `byte_level`: its pieces are text that is meant in the byte alphabet. `merges_are_all`: a token
+/// that its own bytes become is the result of a merge.
+fn encoder(
+    definition: &Definition,
+    byte_level: bool,
+    merges_are_all: bool,
+) -> std::result::Result<ModelEncoder, String> {
     let vocabulary = &definition.vocabulary;
     let spelled = || vocabulary.iter().map(|(token, id)| (token.into(), id));
     Ok(match &definition.model {
-        Model::Bpe(settings) if byte_level => ModelEncoder::Bpe(Box::new(byte_level_bpe(settings, vocabulary)?)),
+        Model::Bpe(settings) if byte_level => {
+            ModelEncoder::Bpe(Box::new(byte_level_bpe(settings, vocabulary, merges_are_all)?))
+        }
         Model::Bpe(settings) => ModelEncoder::Characters(Box::new(Characters::new(settings, vocabulary))),
         Model::WordPiece { unk_token, continuing_subword_prefix, max_input_chars_per_word } => {
             let model =
@@ -393,7 +400,11 @@ fn encoder(definition: &Definition, byte_level: bool) -> std::result::Result<Mod
     })
 }
 
-fn byte_level_bpe(settings: &BpeSettings, vocabulary: &Vocabulary) -> std::result::Result<Bpe, String> {
+fn byte_level_bpe(
+    settings: &BpeSettings,
+    vocabulary: &Vocabulary,
+    merges_are_all: bool,
+) -> std::result::Result<Bpe, String> {
     let mut byte_ids = [0; 256];
     for byte in 0..=255 {
         let letter = byte_chars::to_char(byte);
@@ -401,10 +412,14 @@ fn byte_level_bpe(settings: &BpeSettings, vocabulary: &Vocabulary) -> std::resul
             format!("model.vocab: it lacks {letter:?}, the byte {byte}: text with this byte could not be encoded")
         })?;
     }
+    let mut merged = vec![false; if merges_are_all { vocabulary.size() as usize } else { 0 }];
+    if merges_are_all {
+        settings.merges.iter().for_each(|&(_, _, id)| merged[id as usize] = true);
+    }
     let mut whole = FxHashMap::default();
     if settings.ignore_merges {
-        let spelled = vocabulary.iter().filter_map(|(token, id)| Some((byte_chars::bytes(token)?.into(), id)));
-        whole.extend(spelled);
+        let apart = vocabulary.iter().filter(|&(_, id)| !merged.get(id as usize).copied().unwrap_or(false));
+        whole.extend(apart.filter_map(|(token, id)| Some((byte_chars::bytes(token)?.into(), id))));
     }
     let spelled = vocabulary.iter().filter_map(|(token, id)| Some((byte_chars::bytes(token)?, id)));
     Ok(Bpe::new(&byte_ids, &settings.merges, whole, &spelled.collect::<Vec<_>>()))
