@@ -169,6 +169,9 @@ class Tokenizer:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a `tokenizer.json`, which `tokenizers` and `transformers` read.
 
+        It has every step, but not the truncation and the padding of the file that was read, which `tokenizers` would
+        apply to every text.
+
         Raises:
             OSError: The file cannot be written; what was there is untouched.
         """

@@ -100,14 +100,25 @@ impl<'a> Session<'a> {
 
     /// Appends the ids of a text; can be cancelled.
     pub fn append(&mut self, text: &str, ids: &mut Vec<u32>, control: &Control) -> Result<()> {
+        self.append_part(text, 0..text.len(), ids, control)
+    }
+
+    /// Appends the ids of a part of a text. The parts of a text give its ids where
+    /// [words are encoded apart](Tokenizer::encodes_words_apart) and the parts end before spaces between ASCII letters.
+    pub(crate) fn append_part(
+        &mut self,
+        text: &str,
+        part: Range<usize>,
+        ids: &mut Vec<u32>,
+        control: &Control,
+    ) -> Result<()> {
         let tokenizer = self.tokenizer;
-        if self.options.add_special_tokens {
+        let is_last = part.end == text.len();
+        if self.options.add_special_tokens && part.start == 0 {
             ids.extend_from_slice(&tokenizer.around.0);
         }
-        let first = ids.len();
-        let mut sink = Sink { ids, first, detail: None, limit: usize::MAX, full: false, spans: Vec::new() };
-        self.text(text, &mut sink, control)?;
-        if self.options.add_special_tokens {
+        self.append_row(&text[part], ids, None, usize::MAX, control)?;
+        if self.options.add_special_tokens && is_last {
             ids.extend_from_slice(&tokenizer.around.1);
         }
         Ok(())
@@ -202,8 +213,7 @@ impl<'a> Session<'a> {
             return Ok(());
         }
         let tokenizer = self.tokenizer;
-        let plain = sink.detail.is_none() && sink.limit == usize::MAX;
-        if let ([stage], ModelEncoder::Bpe(bpe), true) = (&*tokenizer.cut.stages, &tokenizer.encoder, plain) {
+        if let ([stage], ModelEncoder::Bpe(bpe), true) = (&*tokenizer.cut.stages, &tokenizer.encoder, sink.is_plain()) {
             let mut text = text.slice(0..text.text().len());
             stage.rewrite(&mut text);
             return bpe.encode_text(stage.split.as_ref(), text.text(), &mut self.scratch.bpe, sink.ids, control);
@@ -228,12 +238,20 @@ impl<'a> Session<'a> {
             stage.rewrite(&mut changed);
             &changed
         };
+        let plain = others.is_empty() && sink.is_plain();
         let mut pieces = std::mem::take(&mut self.pieces);
         let mut from = 0;
         while from < piece.text().len() && !sink.full {
             control.check()?;
             pieces.clear();
             from = stage.split.split(piece.text(), from, &mut pieces)?;
+            if plain {
+                let encoder = &self.tokenizer.encoder;
+                for range in pieces.drain(..) {
+                    encoder.encode(&piece.text()[range], &mut self.scratch, sink.ids, None)?;
+                }
+                continue;
+            }
             for range in pieces.drain(..) {
                 if sink.full {
                     break;
@@ -267,6 +285,11 @@ impl Stage {
 }
 
 impl Sink<'_> {
+    /// Whether all ids are wanted, and nothing else.
+    fn is_plain(&self) -> bool {
+        self.detail.is_none() && self.limit == usize::MAX
+    }
+
     /// Takes an added token, which does not end a text that is limited.
     fn added(&mut self, id: u32, text: &Normalized<'_>, range: Range<usize>) {
         if let Some(detail) = &mut self.detail {

@@ -9,7 +9,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use crate::added::{AddedToken, Matcher, Special};
 use crate::bpe::Bpe;
 use crate::byte_chars;
-use crate::cut::Cut;
+use crate::cut::{Cut, Stage};
 use crate::decode::TokenBytes;
 use crate::format::components::{Normalizer, PreTokenizer};
 use crate::format::{Batching, BpeSettings, Definition, Extra, Model, Read, Source};
@@ -101,13 +101,15 @@ impl Tokenizer {
         Ok(Self { batching: read.batching, ..Self::build(read.definition, read.source)? })
     }
 
-    /// The text of a `tokenizer.json` that `tokenizers` reads.
+    /// The text of a `tokenizer.json` that `tokenizers` reads. It has no truncation and padding, which there change
+    /// what every text becomes.
     pub fn to_json(&self) -> Result<String> {
+        let batching = Batching::default();
         let written = if self.source.is_some() {
             self.check_special_pieces()?;
-            self.definition.with_added_in_vocabulary().and_then(|definition| definition.write(&self.batching))
+            self.definition.with_added_in_vocabulary().and_then(|definition| definition.write(&batching))
         } else {
-            self.definition.write(&self.batching)
+            self.definition.write(&batching)
         };
         written.map_err(Error::invalid)
     }
@@ -137,7 +139,7 @@ impl Tokenizer {
     /// As [`to_json`](Self::to_json).
     pub fn state(&self) -> Result<Vec<u8>> {
         match &self.source {
-            None => self.to_json().map(String::into_bytes),
+            None => self.definition.write(&self.batching).map(String::into_bytes).map_err(Error::invalid),
             Some(source) => source.to_bytes(),
         }
     }
@@ -250,6 +252,24 @@ impl Tokenizer {
         Ok(ids)
     }
 
+    /// Whether text may be cut before a space between two ASCII letters, and its parts encoded one by one.
+    pub(crate) fn encodes_words_apart(&self) -> bool {
+        let [Stage { rewrites, split }] = &self.cut.stages[..] else { return false };
+        let in_token = |token: &AddedToken| {
+            let letters = token.content.as_bytes();
+            let at_edge = [letters.first(), letters.last()].into_iter().flatten().any(u8::is_ascii_alphabetic);
+            let minds_neighbours = token.lstrip || token.rstrip || token.single_word;
+            // What is spelled in other characters may be looked for as these.
+            token.normalized && !letters.is_ascii()
+                || minds_neighbours && at_edge
+                || letters.windows(2).any(|two| two[0].is_ascii_alphabetic() && two[1] == b' ')
+        };
+        rewrites.is_empty()
+            && split.cuts_before_words()
+            && self.normalizers.work_on_words_apart()
+            && !self.definition.added_tokens.iter().any(in_token)
+    }
+
     /// Opens a session; see [`Encode::session`].
     pub fn session_with(&self, options: Options) -> Session<'_> {
         // A lock held by a thread that a fork left behind is never free: then new memory is taken.
@@ -259,10 +279,10 @@ impl Tokenizer {
 
     /// Takes back the memory of a session.
     pub(crate) fn give_back(&self, scratch: Scratch) {
-        if let Ok(mut idle) = self.idle.try_lock() {
-            if idle.len() < IDLE_LIMIT {
-                idle.push(scratch);
-            }
+        if let Ok(mut idle) = self.idle.try_lock()
+            && idle.len() < IDLE_LIMIT
+        {
+            idle.push(scratch);
         }
     }
 }

@@ -118,13 +118,13 @@ impl Classes {
     }
 
     /// The class of a code point.
-    #[inline(always)]
+    #[inline]
     fn of(&self, code: usize) -> Class {
         self.blocks[usize::from(self.index[code / BLOCK])][code % BLOCK]
     }
 
     /// The class of the character at byte `at`, and its length in bytes; `at` is below the length, on a boundary.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn at(&self, text: &str, at: usize) -> (Class, usize) {
         let bytes = &text.as_bytes()[at..];
         let low = |index: usize| bytes.get(index).map_or(0, |&byte| usize::from(byte & 0x3F));

@@ -33,6 +33,11 @@ pub trait Split: Send + Sync + fmt::Debug {
     /// # Errors
     /// [`lmfast_base::Error::Invalid`] if a pattern does not come to an end.
     fn split(&self, text: &str, from: usize, pieces: &mut Vec<Range<usize>>) -> Result<usize>;
+
+    /// Whether a piece starts at every space between two ASCII letters, whatever else the text is.
+    fn cuts_before_words(&self) -> bool {
+        false
+    }
 }
 
 /// The pattern behind a name, as `tokenizer.json` files write it.
@@ -126,10 +131,12 @@ pub(crate) mod strategies {
         let all: Vec<char> = ('\0'..=char::MAX).collect();
         (0..all.len()).step_by(10_000).map(move |from| {
             let surroundings = [" ", "a", "7", "!", "  ", "\u{3000} ", "A", "\n", "'s", "/"];
-            let characters = all[from..].iter().take(10_000).enumerate();
-            characters
-                .map(|(index, character)| format!("{character}{}", surroundings[(index + from / 10_000) % 10]))
-                .collect()
+            let mut text = String::new();
+            for (index, &character) in all[from..].iter().take(10_000).enumerate() {
+                text.push(character);
+                text.push_str(surroundings[(index + from / 10_000) % 10]);
+            }
+            text
         })
     }
 }
