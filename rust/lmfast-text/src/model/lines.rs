@@ -15,7 +15,7 @@ pub(crate) type Key = [u64; 3];
 /// For each length the bytes it has.
 const MASKS: [Key; 24] = {
     let mut masks = [[0; 3]; 24];
-    let mut length = 1;
+    let mut length: usize = 1;
     while length < 24 {
         let mut part = 0;
         while part < 3 {
