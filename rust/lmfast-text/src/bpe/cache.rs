@@ -45,7 +45,7 @@ pub(crate) fn key(piece: &[u8]) -> Option<u128> {
 
 /// Spreads the bits of a [`key`].
 #[inline]
-pub(crate) fn hash(key: u128) -> u64 {
+fn hash(key: u128) -> u64 {
     let low = (key as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     let high = ((key >> 64) as u64 ^ low.rotate_left(29)).wrapping_mul(0xD6E8_FEB8_6659_FD93);
     high ^ high >> 32

@@ -11,6 +11,5 @@ mod merges;
 mod naive;
 
 pub use cache::BYTES as CACHE_BYTES;
-pub(crate) use cache::{hash, key};
 pub(crate) use encode::{Bpe, Scratch};
 pub(crate) use merges::pack;

@@ -6,10 +6,16 @@
 
 mod bpe;
 mod count;
+mod merge;
+mod neighbours;
+mod pairs;
+mod queue;
+mod sequences;
+mod table;
 mod words;
 
 use lmfast_base::source::Documents;
-use lmfast_base::{Control, Error, Result};
+use lmfast_base::{Control, Error, Result, threads};
 
 use crate::Tokenizer;
 use crate::added::AddedToken;
@@ -91,13 +97,14 @@ pub fn train(
     }
     let pre_tokenizer = pre_tokenizer(config);
     let split = Cut::new(Some(&pre_tokenizer)).map_err(Error::invalid)?.split;
-    let counts = count::count(documents, source_bytes, split.as_ref(), config.threads, control)?;
+    let pool = threads::pool(config.threads)?;
+    let counts = count::count(documents, source_bytes, split.as_ref(), &pool, control)?;
     if counts.is_empty() {
         return Err(Error::invalid("the text is empty: there is nothing to make a vocabulary from"));
     }
     let (tokens, model, decoder) = match config.kind {
         Kind::Bpe => {
-            let (tokens, merges) = bpe::train(counts, config, control)?;
+            let (tokens, merges) = pool.install(|| bpe::train(counts, config, control))?;
             let decoder = Decoder::ByteLevel { add_prefix_space: true, trim_offsets: true, use_regex: true };
             (tokens, Model::Bpe(BpeSettings { merges, ..BpeSettings::default() }), Some(decoder))
         }
