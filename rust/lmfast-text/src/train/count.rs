@@ -19,7 +19,7 @@ use crate::split::Split;
 const PARTS: usize = 64;
 
 /// Places of a thread's table, each of two pieces, the more frequent first, in one cache line: 512 KiB in all.
-const PLACES: usize = 1 << 13;
+const PLACES: usize = 1 << 12;
 
 /// How many pieces a thread collects for a part before it takes the lock.
 const COLLECTED: usize = 128;
@@ -252,6 +252,33 @@ mod tests {
             .expect("counts");
         assert_eq!(counts.len(), 120_000);
         assert!(counts.iter().all(|(_, count)| count == 8));
+    }
+
+    #[test]
+    #[ignore]
+    fn speed() {
+        use lmfast_base::source::{Files, Options};
+        for threads in [1] {
+            let files = Files::new(
+                vec!["/tmp/train/blogs.txt".into()],
+                Options { lines: true, keep_line_ends: true, ..Options::default() },
+            )
+            .unwrap();
+            let pool = threads::pool(Some(threads)).unwrap();
+            let cpu = || {
+                std::fs::read_to_string("/proc/self/stat")
+                    .unwrap()
+                    .split(' ')
+                    .skip(13)
+                    .take(2)
+                    .map(|x| x.parse::<u64>().unwrap())
+                    .sum::<u64>()
+                    * 10
+            };
+            let (start, begin) = (std::time::Instant::now(), cpu());
+            let counts = count(files, 0, &crate::split::gpt2::Gpt2, &pool, &Control::default()).unwrap();
+            println!("{threads} {:?} cpu {} {}", start.elapsed(), cpu() - begin, counts.len());
+        }
     }
 
     #[test]

@@ -12,6 +12,8 @@ mod pairs;
 mod queue;
 mod sequences;
 mod table;
+mod unigram;
+mod wordpiece;
 mod words;
 
 use lmfast_base::source::Documents;
