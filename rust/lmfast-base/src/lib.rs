@@ -8,6 +8,7 @@ mod control;
 mod encode;
 mod error;
 mod map;
+mod pages;
 pub mod source;
 pub mod threads;
 
@@ -16,3 +17,4 @@ pub use control::Control;
 pub use encode::{Encode, EncodeSession};
 pub use error::{Error, Result};
 pub use map::Map;
+pub use pages::Pages;

@@ -17,6 +17,7 @@ mod decode;
 mod format;
 mod model;
 mod session;
+mod simd;
 pub mod split;
 mod tokenizer;
 pub mod train;

@@ -276,9 +276,6 @@ fn byte_level_bpe(definition: &Definition) -> std::result::Result<Bpe, String> {
             definition.vocabulary.iter().filter_map(|(token, id)| Some((byte_chars::bytes(token)?.into(), id)));
         whole.extend(spelled);
     }
-    let mut lengths = vec![0; definition.vocabulary.size() as usize];
-    for (token, id) in definition.vocabulary.iter() {
-        lengths[id as usize] = token.chars().count() as u32; // one character a byte
-    }
-    Ok(Bpe::new(&byte_ids, &settings.merges, whole, lengths))
+    let spelled = definition.vocabulary.iter().filter_map(|(token, id)| Some((byte_chars::bytes(token)?, id)));
+    Ok(Bpe::new(&byte_ids, &settings.merges, whole, &spelled.collect::<Vec<_>>()))
 }

@@ -1,33 +1,37 @@
-//! From a piece to its ids.
+//! From text to ids, piece by piece.
 //!
-//! Short pieces are looked up in the [cache](super::cache), then merged on the stack by a scan for the lowest rank.
-//! Pieces above [`STACK`] bytes, where that scan would take quadratic time, are merged rank by rank: the places of a
-//! pair are collected under its rank, a heap gives the lowest rank, and its places are merged from left to right. With
-//! n bytes and m places ever collected (at most 3n) that takes O(n + m log m) time, and for text of few different pairs
-//! it is linear.
+//! A piece is looked up among those that are [one token](super::known), then among those [met](super::cache)
+//! [before](super::long_cache), and else merged: from its bytes, or from [characters](super::atoms) where that is the
+//! same. Pieces are taken some hundred at a time, and all are asked for before the first is looked up, so that the
+//! processor fetches many cache lines at once.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::ops::Range;
 
 use lmfast_base::{Control, Result};
 use rustc_hash::FxHashMap;
 
-use super::cache::{PieceCache, key};
-use super::merges::{MergeTable, NONE};
+use super::atoms::Atoms;
+use super::cache::{LONGEST, MOST_IDS, PieceCache, hash, key, key_of_start};
+use super::known::Known;
+use super::long;
+use super::long_cache::{self, LongCache};
+use super::merges::MergeTable;
+use super::short;
 use crate::split::Split;
 
-/// The longest piece that is merged by scanning.
-const STACK: usize = 48;
+/// In place of the key of a piece that is too long for one.
+const TOO_LONG: u128 = u128::MAX;
 
-/// In place of a token that was merged away; no id has this value.
-const GONE: u32 = u32::MAX;
+/// In place of the id of a piece that is not known; no token has it.
+const NO_ID: u32 = u32::MAX;
 
 /// A byte-level BPE vocabulary.
 #[derive(Debug)]
 pub(crate) struct Bpe {
     byte_ids: [u32; 256],
     merges: MergeTable,
+    atoms: Atoms,
+    known: Known,
     /// The tokens that a piece is as a whole, without merging: those of `ignore_merges`, else none.
     whole: FxHashMap<Box<[u8]>, u32>,
     /// The bytes of each token that can come out, by id.
@@ -38,19 +42,42 @@ pub(crate) struct Bpe {
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
     cache: PieceCache,
+    long_cache: LongCache,
     pieces: Vec<Range<usize>>,
+    /// The key of each piece, [`TOO_LONG`] for one that has none, and its hash.
+    keys: Vec<(u128, u64)>,
+    /// The id of each piece that is one token, else [`NO_ID`].
+    found: Vec<u32>,
+    symbols: Vec<u32>,
 }
 
 impl Bpe {
-    /// `byte_ids`: the token of each byte. `merges`: (left, right, merged) by rank. `whole`: tokens taken before merges. `lengths`: the bytes of each
-    /// token, by id.
+    /// `byte_ids`: the token of each byte. `merges`: (left, right, merged) by rank. `whole`: tokens taken before merges.
+    /// `tokens`: the bytes of each token with its id; nothing but speed and [`token_length`](Self::token_length) comes
+    /// from them.
     pub(crate) fn new(
         byte_ids: &[u32; 256],
         merges: &[(u32, u32, u32)],
         whole: FxHashMap<Box<[u8]>, u32>,
-        lengths: Vec<u32>,
+        tokens: &[(Vec<u8>, u32)],
     ) -> Self {
-        Self { byte_ids: *byte_ids, merges: MergeTable::new(merges), whole, lengths }
+        let table = MergeTable::new(merges);
+        let mut lengths = vec![0; tokens.iter().map(|&(_, id)| id as usize + 1).max().unwrap_or(0)];
+        for (bytes, id) in tokens {
+            lengths[*id as usize] = bytes.len() as u32;
+        }
+        let atoms = Atoms::new(byte_ids, &table, merges);
+        let mut bpe = Self { byte_ids: *byte_ids, merges: table, atoms, known: Known::default(), whole, lengths };
+        let (mut symbols, mut ids) = (Vec::new(), Vec::new());
+        let known = tokens.iter().filter_map(|(bytes, _)| {
+            ids.clear();
+            if !bytes.is_empty() && bytes.len() <= LONGEST {
+                bpe.merge(bytes, &mut symbols, &mut ids);
+            }
+            if let [id] = ids[..] { Some((bytes.as_slice(), id)) } else { None }
+        });
+        bpe.known = Known::new(known);
+        bpe
     }
 
     /// The number of bytes that a token covers.
@@ -59,21 +86,14 @@ impl Bpe {
     }
 
     /// Appends the ids of a piece.
-    #[inline]
     pub(crate) fn encode(&self, piece: &[u8], scratch: &mut Scratch, ids: &mut Vec<u32>) {
-        match piece {
-            [] => {}
-            [byte] => ids.push(self.byte_ids[usize::from(*byte)]),
-            _ => match key(piece) {
-                None => self.merge(piece, ids),
-                Some(key) => {
-                    if !scratch.cache.append(key, ids) {
-                        let before = ids.len();
-                        self.merge(piece, ids);
-                        scratch.cache.keep(key, &ids[before..]);
-                    }
-                }
-            },
+        if !piece.is_empty() {
+            let key = key(piece).unwrap_or(TOO_LONG);
+            let hash = hash(key);
+            match self.known.view().get(key, hash) {
+                Some(id) => ids.push(id),
+                None => self.encode_unknown(piece, key, hash, scratch, ids),
+            }
         }
     }
 
@@ -86,169 +106,121 @@ impl Bpe {
         ids: &mut Vec<u32>,
         control: &Control,
     ) -> Result<()> {
+        let bytes = text.as_bytes();
         let mut pieces = std::mem::take(&mut scratch.pieces);
+        let (mut keys, mut found) = (std::mem::take(&mut scratch.keys), std::mem::take(&mut scratch.found));
+        let known = self.known.view();
         let mut from = 0;
         while from < text.len() {
             control.check()?;
             pieces.clear();
+            keys.clear();
             from = split.split(text, from, &mut pieces)?;
-            for piece in pieces.drain(..) {
-                self.encode(&text.as_bytes()[piece], scratch, ids);
+            keys.extend(pieces.iter().map(|piece| {
+                let key = key_at(bytes, piece);
+                let hash = hash(key);
+                known.prepare(hash);
+                (key, hash)
+            }));
+            found.clear();
+            found.extend(keys.iter().map(|&(key, hash)| match known.get(key, hash) {
+                Some(id) => id,
+                None => {
+                    scratch.cache.prepare(hash);
+                    NO_ID
+                }
+            }));
+            for (index, &id) in found.iter().enumerate() {
+                if id == NO_ID {
+                    let (key, hash) = keys[index];
+                    self.encode_unknown(&bytes[pieces[index].clone()], key, hash, scratch, ids);
+                } else {
+                    ids.push(id);
+                }
             }
         }
-        scratch.pieces = pieces;
+        (scratch.pieces, scratch.keys, scratch.found) = (pieces, keys, found);
         Ok(())
     }
 
     /// Appends what becomes of any symbols, not only bytes, by merging alone.
     pub(crate) fn merge_symbols(&self, symbols: Vec<u32>, ids: &mut Vec<u32>) {
-        let mut long = LongPiece::new(&self.merges, symbols);
-        while let Some(Reverse(rank)) = long.ranks.pop() {
-            long.merge_rank(rank);
-        }
-        ids.extend(long.symbols.iter().filter(|&&symbol| symbol != GONE));
+        long::merge(&self.merges, &symbols, ids);
     }
 
-    fn merge(&self, piece: &[u8], ids: &mut Vec<u32>) {
+    /// Appends the ids of a piece that is not known, with its key, or [`TOO_LONG`], and that one's hash.
+    #[inline]
+    fn encode_unknown(&self, piece: &[u8], key: u128, hash: u64, scratch: &mut Scratch, ids: &mut Vec<u32>) {
+        if key == TOO_LONG || !scratch.cache.append(key, hash, ids) {
+            self.encode_rare(piece, key, hash, scratch, ids);
+        }
+    }
+
+    /// [`encode_unknown`](Self::encode_unknown) for a piece that is not among the short ones met before.
+    #[cold]
+    fn encode_rare(&self, piece: &[u8], key: u128, hash: u64, scratch: &mut Scratch, ids: &mut Vec<u32>) {
+        let before = ids.len();
+        if piece.len() > long_cache::LONGEST {
+            return self.merge(piece, &mut scratch.symbols, ids);
+        }
+        let long_hash = long_cache::hash(piece);
+        if scratch.long_cache.append(piece, long_hash, ids) {
+            return;
+        }
+        self.merge(piece, &mut scratch.symbols, ids);
+        let ids = &ids[before..];
+        if key != TOO_LONG && ids.len() <= MOST_IDS {
+            scratch.cache.keep(key, hash, ids);
+        } else {
+            scratch.long_cache.keep(piece, long_hash, ids);
+        }
+    }
+
+    fn merge(&self, piece: &[u8], symbols: &mut Vec<u32>, ids: &mut Vec<u32>) {
         if let Some(&id) = self.whole.get(piece) {
             ids.push(id);
-        } else if piece.len() <= STACK {
-            self.merge_short(piece, ids);
+            return;
+        }
+        symbols.clear();
+        if piece.is_ascii() {
+            symbols.extend(piece.iter().map(|&byte| self.byte_ids[usize::from(byte)]));
         } else {
-            self.merge_long(piece, ids);
+            self.symbols(piece, symbols);
+        }
+        if symbols.len() <= short::MOST {
+            short::merge(&self.merges, symbols, |(id, _)| ids.push(id));
+        } else {
+            long::merge(&self.merges, symbols, ids);
         }
     }
 
-    /// For pieces of 1 to [`STACK`] bytes. `pairs[i]` is the merge of `symbols[i]` and the next, [`NONE`] for the last.
-    fn merge_short(&self, piece: &[u8], ids: &mut Vec<u32>) {
-        let mut symbols = [0; STACK];
-        let mut pairs = [NONE; STACK];
-        let mut length = piece.len();
-        for (symbol, &byte) in symbols.iter_mut().zip(piece) {
-            *symbol = self.byte_ids[usize::from(byte)];
-        }
-        for at in 1..length {
-            pairs[at - 1] = self.merges.get(symbols[at - 1], symbols[at]);
-        }
-        loop {
-            let (mut at, mut lowest) = (0, NONE);
-            for (index, &pair) in pairs[..length].iter().enumerate() {
-                if pair < lowest {
-                    (at, lowest) = (index, pair);
+    /// Appends the symbols that the merging of a piece may begin with.
+    fn symbols(&self, piece: &[u8], symbols: &mut Vec<u32>) {
+        for chunk in piece.utf8_chunks() {
+            for character in chunk.valid().chars() {
+                if let Some(id) = self.atoms.get(character) {
+                    symbols.push(id);
+                } else {
+                    let mut buffer = [0; 4];
+                    let bytes = character.encode_utf8(&mut buffer).bytes();
+                    symbols.extend(bytes.map(|byte| self.byte_ids[usize::from(byte)]));
                 }
             }
-            if lowest == NONE {
-                break;
-            }
-            symbols.copy_within(at + 2..length, at + 1);
-            pairs.copy_within(at + 2..length, at + 1);
-            length -= 1;
-            symbols[at] = lowest as u32;
-            pairs[at] = if at + 1 < length { self.merges.get(symbols[at], symbols[at + 1]) } else { NONE };
-            if at > 0 {
-                pairs[at - 1] = self.merges.get(symbols[at - 1], symbols[at]);
-            }
+            symbols.extend(chunk.invalid().iter().map(|&byte| self.byte_ids[usize::from(byte)]));
         }
-        ids.extend_from_slice(&symbols[..length]);
-    }
-
-    fn merge_long(&self, piece: &[u8], ids: &mut Vec<u32>) {
-        self.merge_symbols(piece.iter().map(|&byte| self.byte_ids[usize::from(byte)]).collect(), ids);
     }
 }
 
-/// The places of one pair.
-struct Places {
-    left: u32,
-    right: u32,
-    merged: u32,
-    /// Bytes where `left` began when the place was noted; some are out of date.
-    starts: Vec<usize>,
-}
-
-/// A long piece while it is merged. A token is held at the byte where it begins; the others of its bytes are [`GONE`].
-struct LongPiece<'a> {
-    merges: &'a MergeTable,
-    symbols: Vec<u32>,
-    previous: Vec<usize>,
-    next: Vec<usize>,
-    places: FxHashMap<u32, Places>,
-    /// The ranks under which there are places.
-    ranks: BinaryHeap<Reverse<u32>>,
-}
-
-impl<'a> LongPiece<'a> {
-    fn new(merges: &'a MergeTable, symbols: Vec<u32>) -> Self {
-        let length = symbols.len();
-        let mut long = Self {
-            merges,
-            symbols,
-            previous: (0..length).map(|at| at.wrapping_sub(1)).collect(),
-            next: (1..=length).collect(),
-            places: FxHashMap::default(),
-            ranks: BinaryHeap::new(),
-        };
-        for start in 1..length {
-            long.note(start - 1, start);
-        }
-        long
+/// The [`key`] of a piece of a text, or [`TOO_LONG`].
+#[inline]
+fn key_at(bytes: &[u8], piece: &Range<usize>) -> u128 {
+    let length = piece.len();
+    if length > LONGEST {
+        return TOO_LONG;
     }
-
-    /// Notes the place of a pair, and gives its rank if it merges, else `u32::MAX`.
-    fn note(&mut self, start: usize, second: usize) -> u32 {
-        let (left, right) = (self.symbols[start], self.symbols[second]);
-        let merge = self.merges.get(left, right);
-        if merge == NONE {
-            return u32::MAX;
-        }
-        let rank = (merge >> 32) as u32;
-        let places =
-            self.places.entry(rank).or_insert_with(|| Places { left, right, merged: merge as u32, starts: Vec::new() });
-        if places.starts.is_empty() {
-            self.ranks.push(Reverse(rank));
-        }
-        places.starts.push(start);
-        rank
-    }
-
-    /// Merges the places of a rank from left to right. Where that makes a pair of a lower rank, which a trained
-    /// vocabulary never does but a file may, the rest waits.
-    fn merge_rank(&mut self, rank: u32) {
-        let Some(places) = self.places.get_mut(&rank) else { return };
-        let (left, right, merged) = (places.left, places.right, places.merged);
-        let mut starts = std::mem::take(&mut places.starts);
-        starts.sort_unstable();
-        for (index, &start) in starts.iter().enumerate() {
-            let second = self.next[start];
-            if self.symbols[start] != left || second >= self.symbols.len() || self.symbols[second] != right {
-                continue;
-            }
-            self.symbols[start] = merged;
-            self.symbols[second] = GONE;
-            let after = self.next[second];
-            self.next[start] = after;
-            let mut lowest = u32::MAX;
-            if after < self.symbols.len() {
-                self.previous[after] = start;
-                lowest = self.note(start, after);
-            }
-            if start > 0 {
-                lowest = lowest.min(self.note(self.previous[start], start));
-            }
-            if lowest < rank {
-                self.wait(rank, starts.split_off(index + 1));
-                return;
-            }
-        }
-    }
-
-    fn wait(&mut self, rank: u32, rest: Vec<usize>) {
-        if let Some(places) = self.places.get_mut(&rank) {
-            if places.starts.is_empty() && !rest.is_empty() {
-                self.ranks.push(Reverse(rank));
-            }
-            places.starts.extend(rest);
-        }
+    match bytes[piece.start..].first_chunk() {
+        Some(start) => key_of_start(start, length),
+        None => key(&bytes[piece.clone()]).unwrap_or(TOO_LONG),
     }
 }
 
@@ -264,46 +236,76 @@ mod tests {
         std::array::from_fn(|byte| byte as u32)
     }
 
-    /// Merges over three letters in any order, so that a later merge may have a lower rank than one it is made of.
+    /// Merges over three letters, in the order in which they can be learned or in any order, so that a later merge may
+    /// have a lower rank than one it is made of.
     fn merges() -> impl Strategy<Value = Vec<(u32, u32, u32)>> {
-        prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>()), 1..12).prop_flat_map(
-            |picks| {
-                let mut tokens: Vec<Vec<u8>> = (0..LETTERS).map(|letter| vec![b'a' + letter as u8]).collect();
-                let mut ids: Vec<u32> = (0..LETTERS).map(|letter| u32::from(b'a') + letter as u32).collect();
-                let mut merges = Vec::new();
-                for (left, right) in picks {
-                    let (left, right) = (left.index(tokens.len()), right.index(tokens.len()));
-                    let joined = [tokens[left].clone(), tokens[right].clone()].concat();
-                    let id = tokens
-                        .iter()
-                        .position(|token| *token == joined)
-                        .map_or(256 + tokens.len() as u32, |at| ids[at]);
-                    merges.push((ids[left], ids[right], id));
-                    if !tokens.contains(&joined) {
-                        tokens.push(joined);
-                        ids.push(id);
-                    }
+        let picks = prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>()), 1..25);
+        (picks, any::<bool>()).prop_flat_map(|(picks, shuffled)| {
+            let mut tokens: Vec<Vec<u8>> = (0..LETTERS).map(|letter| vec![b'a' + letter as u8]).collect();
+            let mut ids: Vec<u32> = (0..LETTERS).map(|letter| u32::from(b'a') + letter as u32).collect();
+            let mut merges = Vec::new();
+            for (left, right) in picks {
+                let (left, right) = (left.index(tokens.len()), right.index(tokens.len()));
+                let joined = [tokens[left].clone(), tokens[right].clone()].concat();
+                let known = tokens.iter().position(|token| *token == joined);
+                merges.push((ids[left], ids[right], known.map_or(256 + tokens.len() as u32, |at| ids[at])));
+                if known.is_none() {
+                    ids.push(256 + tokens.len() as u32);
+                    tokens.push(joined);
                 }
-                Just(merges).prop_shuffle()
-            },
-        )
+            }
+            let learned = merges.clone();
+            Just(merges).prop_shuffle().prop_map(move |any| if shuffled { any } else { learned.clone() })
+        })
+    }
+
+    /// The bytes of the letters and of what merges make of them.
+    fn tokens(merges: &[(u32, u32, u32)]) -> Vec<(Vec<u8>, u32)> {
+        let mut tokens: Vec<(Vec<u8>, u32)> = (0..=255).map(|byte| (vec![byte], u32::from(byte))).collect();
+        while let Some(token) = merges.iter().find_map(|&(left, right, merged)| {
+            let bytes = |id| tokens.iter().find(|(_, known)| *known == id).map(|(bytes, _)| bytes.clone());
+            if bytes(merged).is_some() { None } else { Some(([bytes(left)?, bytes(right)?].concat(), merged)) }
+        }) {
+            tokens.push(token);
+        }
+        tokens
     }
 
     proptest! {
         #[test]
         fn every_path_equals_the_naive_encoder(
-            merges in merges(), text in prop::collection::vec(b'a'..b'a' + LETTERS as u8, 1..120)
+            merges in merges(), text in prop::collection::vec(b'a'..b'a' + LETTERS as u8, 1..300)
         ) {
-            let bpe = Bpe::new(&byte_ids(), &merges, FxHashMap::default(), Vec::new());
-            let expected = naive::encode(&byte_ids(), &merges, &text);
-            let (mut ids, mut scratch) = (Vec::new(), Scratch::default());
-            bpe.merge_long(&text, &mut ids);
-            prop_assert_eq!(&ids, &expected);
-            for _ in 0..2 {
-                ids.clear();
-                bpe.encode(&text, &mut scratch, &mut ids);
+            let bpe = Bpe::new(&byte_ids(), &merges, FxHashMap::default(), &tokens(&merges));
+            let mut scratch = Scratch::default();
+            for text in [&text[..], &text[..text.len().div_ceil(12)]] {
+                let expected = naive::encode(&byte_ids(), &merges, text);
+                let mut ids = Vec::new();
+                bpe.merge_symbols(text.iter().map(|&byte| u32::from(byte)).collect(), &mut ids);
                 prop_assert_eq!(&ids, &expected);
+                for _ in 0..2 {
+                    ids.clear();
+                    bpe.encode(text, &mut scratch, &mut ids);
+                    prop_assert_eq!(&ids, &expected);
+                }
             }
+        }
+
+        #[test]
+        fn characters_merged_first_change_nothing(
+            merges in prop::collection::vec((0..6_u32, 0..6_u32), 1..12), text in "[\u{e1}\u{e2}\u{121}\u{122}]{1,40}"
+        ) {
+            // The bytes of these characters, and two tokens of two of them.
+            let letters = [0xC3, 0xC4, 0xA1, 0xA2, 256, 257];
+            let merges: Vec<(u32, u32, u32)> = (256..)
+                .zip(merges)
+                .map(|(id, (left, right))| (letters[left as usize], letters[right as usize], id))
+                .filter(|&(left, right, id)| left < id && right < id)
+                .collect();
+            let bpe = Bpe::new(&byte_ids(), &merges, FxHashMap::default(), &[]);
+            let mut ids = Vec::new();
+            bpe.merge(text.as_bytes(), &mut Vec::new(), &mut ids);
+            prop_assert_eq!(ids, naive::encode(&byte_ids(), &merges, text.as_bytes()));
         }
     }
 
@@ -311,7 +313,7 @@ mod tests {
     fn a_million_equal_letters_take_no_time() {
         let merges: Vec<(u32, u32, u32)> =
             std::iter::once((97, 97, 256)).chain((256..270).map(|id| (id, id, id + 1))).collect();
-        let bpe = Bpe::new(&byte_ids(), &merges, FxHashMap::default(), Vec::new());
+        let bpe = Bpe::new(&byte_ids(), &merges, FxHashMap::default(), &tokens(&merges));
         let mut ids = Vec::new();
         let start = std::time::Instant::now();
         bpe.encode(&vec![b'a'; 1_000_000], &mut Scratch::default(), &mut ids);

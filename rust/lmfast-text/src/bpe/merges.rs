@@ -1,47 +1,93 @@
 //! Which pairs of tokens merge, how soon, and into what.
 
-/// The value of a pair that does not merge; greater than that of every one that does.
-pub(crate) const NONE: u64 = u64::MAX;
+use rustc_hash::FxHashMap;
 
-/// What an empty slot holds: no pair of two ids below `u32::MAX` is packed so.
+/// The rank of a pair that does not merge; greater than that of every one that does.
+pub(crate) const NONE: u32 = u32::MAX;
+
+/// Bits of a rank and of an id in a packed slot.
+const RANK_BITS: u32 = 22;
+const ID_BITS: u32 = 21;
+
+/// What an empty slot holds; no pair is packed so.
 const EMPTY: u64 = u64::MAX;
 
-/// A hash table with linear probing from (left, right) to a rank and the id of the merged token, packed as
-/// `rank << 32 | id`, so that the smaller value is the merge that comes first.
+/// A hash table with linear probing from (left, right) to the rank of their merge.
+///
+/// A slot has 64 bits: left, right, rank. A vocabulary of more than two million tokens, or four million merges, is kept
+/// in a map of whole numbers instead.
 #[derive(Debug, Clone)]
 pub(crate) struct MergeTable {
-    slots: Vec<(u64, u64)>,
+    slots: Vec<u64>,
     shift: u32,
+    wide: Option<FxHashMap<u64, u32>>,
+    /// The id that each rank makes.
+    merged: Vec<u32>,
+    /// No merge can make a pair that should have been merged before it.
+    is_monotone: bool,
 }
 
 impl MergeTable {
     /// A table of merges `(left, right, merged)` in the order of their ranks; of two of one pair, the later counts.
     /// No id is `u32::MAX`, and the merges number less than `u32::MAX`.
     pub(crate) fn new(merges: &[(u32, u32, u32)]) -> Self {
-        let bits = (merges.len() * 2).next_power_of_two().trailing_zeros().max(4);
-        let mut table = Self { slots: vec![(EMPTY, NONE); 1 << bits], shift: 64 - bits };
-        for (rank, &(left, right, merged)) in merges.iter().enumerate() {
-            let key = pack(left, right);
-            let slot = table.find(key);
-            table.slots[slot] = (key, pack(rank as u32, merged));
+        let largest = merges.iter().map(|&(left, right, merged)| left.max(right).max(merged)).max().unwrap_or(0);
+        let fits = largest < 1 << ID_BITS && merges.len() < (1 << RANK_BITS) - 1;
+        let bits = if fits { (merges.len() * 2).next_power_of_two().trailing_zeros().max(4) } else { 0 };
+        let mut table = Self {
+            slots: vec![EMPTY; 1 << bits],
+            shift: 64 - bits,
+            wide: (!fits).then(FxHashMap::default),
+            merged: merges.iter().map(|&(_, _, merged)| merged).collect(),
+            is_monotone: false,
+        };
+        for (rank, &(left, right, _)) in (0..).zip(merges) {
+            if let Some(wide) = &mut table.wide {
+                wide.insert(pack(left, right), rank);
+            } else {
+                let key = narrow(left, right);
+                let slot = table.find(key);
+                table.slots[slot] = key << RANK_BITS | u64::from(rank);
+            }
         }
+        table.is_monotone = is_monotone(merges, largest);
         table
     }
 
-    /// The packed rank and id of a pair, or [`NONE`].
+    /// The rank of a pair, or [`NONE`].
     #[inline]
-    pub(crate) fn get(&self, left: u32, right: u32) -> u64 {
-        self.slots[self.find(pack(left, right))].1
+    pub(crate) fn rank(&self, left: u32, right: u32) -> u32 {
+        if let Some(wide) = &self.wide {
+            return wide.get(&pack(left, right)).copied().unwrap_or(NONE);
+        }
+        if left >= 1 << ID_BITS || right >= 1 << ID_BITS {
+            return NONE;
+        }
+        match self.slots[self.find(narrow(left, right))] {
+            EMPTY => NONE,
+            slot => (slot & ((1 << RANK_BITS) - 1)) as u32,
+        }
+    }
+
+    /// The id that the merge of a rank makes.
+    #[inline]
+    pub(crate) fn merged(&self, rank: u32) -> u32 {
+        self.merged[rank as usize]
+    }
+
+    /// Whether every merge comes later than all that make its parts: what a merge makes then never merges sooner.
+    pub(crate) fn is_monotone(&self) -> bool {
+        self.is_monotone
     }
 
     /// The slot of a key, or the empty one where it belongs. At least half of the slots are empty.
     #[inline]
     fn find(&self, key: u64) -> usize {
         let mask = self.slots.len() - 1;
-        let mut slot = (key.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> self.shift) as usize;
+        let mut slot = (key.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> self.shift) as usize & mask;
         loop {
-            let found = self.slots[slot].0;
-            if found == key || found == EMPTY {
+            let found = self.slots[slot];
+            if found >> RANK_BITS == key || found == EMPTY {
                 return slot;
             }
             slot = (slot + 1) & mask;
@@ -49,9 +95,24 @@ impl MergeTable {
     }
 }
 
+fn is_monotone(merges: &[(u32, u32, u32)], largest: u32) -> bool {
+    let mut last_made = vec![0; largest as usize + 1];
+    for (rank, &(_, _, merged)) in (1_u32..).zip(merges) {
+        last_made[merged as usize] = rank;
+    }
+    (1..)
+        .zip(merges)
+        .all(|(rank, &(left, right, _))| rank > last_made[left as usize] && rank > last_made[right as usize])
+}
+
+#[inline]
+fn narrow(left: u32, right: u32) -> u64 {
+    u64::from(left) << ID_BITS | u64::from(right)
+}
+
 /// Two numbers in one, ordered by the first.
 #[inline]
-pub(crate) fn pack(high: u32, low: u32) -> u64 {
+fn pack(high: u32, low: u32) -> u64 {
     u64::from(high) << 32 | u64::from(low)
 }
 
@@ -62,7 +123,23 @@ mod tests {
     #[test]
     fn of_two_merges_of_a_pair_the_later_counts() {
         let table = MergeTable::new(&[(1, 2, 7), (2, 1, 8), (1, 2, 9)]);
-        assert_eq!((table.get(1, 2), table.get(2, 1), table.get(2, 2)), (pack(2, 9), pack(1, 8), NONE));
-        assert_eq!(MergeTable::new(&[]).get(0, 0), NONE);
+        assert_eq!((table.rank(1, 2), table.rank(2, 1), table.rank(2, 2)), (2, 1, NONE));
+        assert_eq!(table.merged(2), 9);
+        assert_eq!(MergeTable::new(&[]).rank(0, 0), NONE);
+    }
+
+    #[test]
+    fn ids_beyond_the_packed_ones_are_kept_too() {
+        let large = 1 << ID_BITS;
+        let table = MergeTable::new(&[(1, 2, 7), (large, 1, large + 1)]);
+        assert_eq!((table.rank(1, 2), table.rank(large, 1), table.rank(1, large)), (0, 1, NONE));
+        assert_eq!(MergeTable::new(&[(1, 2, 7)]).rank(large + 1, 2), NONE);
+    }
+
+    #[test]
+    fn merges_are_monotone_if_parts_are_made_before() {
+        assert!(MergeTable::new(&[(1, 2, 7), (7, 1, 8), (7, 8, 9)]).is_monotone());
+        assert!(!MergeTable::new(&[(7, 1, 8), (1, 2, 7)]).is_monotone());
+        assert!(!MergeTable::new(&[(1, 2, 7), (7, 3, 8), (2, 1, 7)]).is_monotone());
     }
 }

@@ -4,12 +4,19 @@
 //! piece starts from the tokens of its bytes and merges, as long as any pair merges, the leftmost of those with the
 //! lowest rank (Sennrich et al. 2016, section 3.2, over bytes as in GPT-2).
 
+mod atoms;
 mod cache;
 mod encode;
+mod known;
+mod long;
+mod long_cache;
 mod merges;
 #[cfg(test)]
 mod naive;
+mod short;
 
-pub use cache::BYTES as CACHE_BYTES;
+pub(crate) use cache::{hash, key};
 pub(crate) use encode::{Bpe, Scratch};
-pub(crate) use merges::pack;
+
+/// Memory that an encoder keeps the ids of pieces in which it met before: about 14 MiB for each thread, once in use.
+pub const CACHE_BYTES: usize = cache::BYTES + long_cache::BYTES;

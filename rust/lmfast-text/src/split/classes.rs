@@ -13,12 +13,65 @@ use regex_syntax::hir::{Class as HirClass, HirKind};
 pub(crate) enum Class {
     /// Everything that is none of the following.
     Other,
-    /// `\p{L}`
+    /// `\p{Lu}` and `\p{Lt}`
+    Upper,
+    /// `\p{Ll}`
+    Lower,
+    /// `\p{Lm}` and `\p{Lo}`
     Letter,
+    /// `\p{M}`
+    Mark,
     /// `\p{N}`
     Number,
     /// `\s`
     Space,
+    /// `\p{P}`
+    Punctuation,
+    /// `\p{S}`
+    Symbol,
+}
+
+/// The patterns of the classes but [`Class::Other`].
+const PATTERNS: [(&str, Class); 8] = [
+    (r"[\p{Lu}\p{Lt}]", Class::Upper),
+    (r"\p{Ll}", Class::Lower),
+    (r"[\p{Lm}\p{Lo}]", Class::Letter),
+    (r"\p{M}", Class::Mark),
+    (r"\p{N}", Class::Number),
+    (r"\s", Class::Space),
+    (r"\p{P}", Class::Punctuation),
+    (r"\p{S}", Class::Symbol),
+];
+
+/// A set of classes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Set(u16);
+
+impl Set {
+    /// `\p{L}`
+    pub(crate) const LETTERS: Self = Self::of(&[Class::Upper, Class::Lower, Class::Letter]);
+    /// `\p{N}`
+    pub(crate) const NUMBERS: Self = Self::of(&[Class::Number]);
+    /// `\s`
+    pub(crate) const SPACES: Self = Self::of(&[Class::Space]);
+    /// `[^\s\p{L}\p{N}]`
+    pub(crate) const OTHERS: Self = Self::of(&[Class::Other, Class::Mark, Class::Punctuation, Class::Symbol]);
+
+    /// The set of some classes.
+    pub(crate) const fn of(classes: &[Class]) -> Self {
+        let (mut bits, mut index) = (0, 0);
+        while index < classes.len() {
+            bits |= 1 << classes[index] as u16;
+            index += 1;
+        }
+        Self(bits)
+    }
+
+    /// Whether a class belongs to it.
+    #[inline]
+    pub(crate) const fn has(self, class: Class) -> bool {
+        self.0 >> class as u16 & 1 == 1
+    }
 }
 
 const BLOCK: usize = 256;
@@ -41,7 +94,7 @@ impl Classes {
 
     fn new() -> Self {
         let mut flat = vec![Class::Other; BLOCKS * BLOCK];
-        for (pattern, class) in [(r"\p{L}", Class::Letter), (r"\p{N}", Class::Number), (r"\s", Class::Space)] {
+        for (pattern, class) in PATTERNS {
             let parsed = regex_syntax::parse(pattern).map(regex_syntax::hir::Hir::into_kind);
             let Ok(HirKind::Class(HirClass::Unicode(set))) = parsed else {
                 unreachable!("{pattern} is a class of characters");
@@ -64,28 +117,39 @@ impl Classes {
         Self { ascii: std::array::from_fn(|code| flat[code]), index, blocks }
     }
 
-    /// The class of a character.
-    pub(crate) fn of(&self, character: char) -> Class {
-        let code = character as usize;
+    /// The class of a code point.
+    #[inline]
+    fn of(&self, code: usize) -> Class {
         self.blocks[usize::from(self.index[code / BLOCK])][code % BLOCK]
     }
 
     /// The class of the character at byte `at`, and its length in bytes; `at` is below the length, on a boundary.
     #[inline]
     pub(crate) fn at(&self, text: &str, at: usize) -> (Class, usize) {
-        let byte = text.as_bytes()[at];
-        if byte < 128 {
-            return (self.ascii[usize::from(byte)], 1);
-        }
-        text[at..].chars().next().map_or((Class::Other, 1), |character| (self.of(character), character.len_utf8()))
+        let bytes = &text.as_bytes()[at..];
+        let low = |index: usize| bytes.get(index).map_or(0, |&byte| usize::from(byte & 0x3F));
+        let first = usize::from(bytes[0]);
+        let (code, length) = match first {
+            0..0x80 => return (self.ascii[first], 1),
+            0x80..0xE0 => ((first & 0x1F) << 6 | low(1), 2),
+            0xE0..0xF0 => ((first & 0xF) << 12 | low(1) << 6 | low(2), 3),
+            _ => ((first & 7) << 18 | low(1) << 12 | low(2) << 6 | low(3), 4),
+        };
+        (self.of(code), length)
     }
 
-    /// Where the run of one class ends that `from` stands in.
+    /// The class and length of the character at byte `at`, nothing at the end of the text.
     #[inline]
-    pub(crate) fn run(&self, text: &str, mut from: usize, class: Class) -> usize {
+    pub(crate) fn next(&self, text: &str, at: usize) -> Option<(Class, usize)> {
+        (at < text.len()).then(|| self.at(text, at))
+    }
+
+    /// Where the run of classes of a set ends that begins at `from`; `from` where there is none.
+    #[inline]
+    pub(crate) fn run(&self, text: &str, mut from: usize, set: Set) -> usize {
         while from < text.len() {
             let (next, length) = self.at(text, from);
-            if next != class {
+            if !set.has(next) {
                 break;
             }
             from += length;
@@ -102,7 +166,7 @@ mod tests {
     fn classes_are_those_of_unicode() {
         let classes = Classes::get();
         for (character, class) in [
-            ('a', Class::Letter),
+            ('a', Class::Lower),
             ('\u{AA}', Class::Letter),
             ('\u{4E2D}', Class::Letter),
             ('7', Class::Number),
@@ -113,10 +177,14 @@ mod tests {
             ('\u{3000}', Class::Space),
             ('\u{200B}', Class::Other),
             ('\u{180E}', Class::Other),
-            ('\u{301}', Class::Other),
+            ('\u{301}', Class::Mark),
+            ('A', Class::Upper),
+            ('\u{1C5}', Class::Upper),
+            ('!', Class::Punctuation),
+            ('+', Class::Symbol),
             ('\u{10FFFF}', Class::Other),
         ] {
-            assert_eq!(classes.of(character), class, "{character:?}");
+            assert_eq!(classes.of(character as usize), class, "{character:?}");
         }
     }
 }

@@ -7,12 +7,8 @@
 //! 3. white space: up to the end of the text all of it, else all but its last character, which 2. or 4. then takes;
 //! 4. a single white-space character.
 
-use std::ops::Range;
-
-use lmfast_base::Result;
-
-use super::classes::{Class, Classes};
-use super::{BATCH, Split};
+use super::classes::{Classes, Set};
+use super::window::{Scheme, Window, contraction};
 
 /// What the scanner stands for.
 pub const PATTERN: &str = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
@@ -21,88 +17,78 @@ pub const PATTERN: &str = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L
 #[derive(Debug, Clone, Copy)]
 pub struct Gpt2;
 
-impl Split for Gpt2 {
-    fn split(&self, text: &str, mut from: usize, pieces: &mut Vec<Range<usize>>) -> Result<usize> {
-        let classes = Classes::get();
-        while from < text.len() && pieces.len() < BATCH {
-            let end = piece_end(classes, text, from);
-            pieces.push(from..end);
-            from = end;
+impl Scheme for Gpt2 {
+    fn piece_end(&self, classes: &Classes, text: &str, start: usize) -> usize {
+        let bytes = text.as_bytes();
+        if bytes[start] == b'\'' && lower_contraction(&bytes[start + 1..]) > 0 {
+            return start + 1 + lower_contraction(&bytes[start + 1..]);
         }
-        Ok(from)
+        let (mut class, mut length) = classes.at(text, start);
+        if Set::SPACES.has(class) {
+            match classes.next(text, start + length) {
+                Some((next, next_length)) if bytes[start] == b' ' && !Set::SPACES.has(next) => {
+                    (class, length) = (next, 1 + next_length);
+                }
+                _ => return white_space_end(classes, text, start),
+            }
+        }
+        let run = [Set::LETTERS, Set::NUMBERS, Set::OTHERS].into_iter().find(|set| set.has(class));
+        classes.run(text, start + length, run.unwrap_or(Set::OTHERS))
+    }
+
+    #[inline]
+    fn starts(&self, window: &Window<'_>) -> u64 {
+        let Window { masks, bytes, .. } = window;
+        let other = window.inside() & !(masks.letters | masks.digits | masks.white);
+        let run_starts = |runs: u64| runs & !(runs << 1);
+        let last_white = window.last_white(masks.white);
+        let attached = (last_white & masks.space) << 1;
+        let words = run_starts(masks.letters) | run_starts(masks.digits) | run_starts(other);
+        let mut starts = run_starts(masks.white) | last_white | words & !attached;
+        let mut quotes = masks.apostrophe & starts;
+        while quotes != 0 {
+            let at = quotes.trailing_zeros() as usize;
+            let length = lower_contraction(bytes.get(at + 1..).unwrap_or_default());
+            if length > 0 {
+                starts = starts & !(2 << at) | 2_u64.checked_shl((at + length) as u32).unwrap_or(0);
+            }
+            quotes &= quotes - 1;
+        }
+        starts
     }
 }
 
+/// The letters of a contraction behind its apostrophe, in lower case: how many, 0 for none.
 #[inline]
-fn piece_end(classes: &Classes, text: &str, start: usize) -> usize {
-    let bytes = text.as_bytes();
-    match bytes[start] {
-        b'\'' => {
-            if let Some(length) = contraction(&bytes[start + 1..]) {
-                return start + 1 + length;
-            }
-        }
-        b' ' if start + 1 < text.len() => {
-            let (class, length) = classes.at(text, start + 1);
-            if class != Class::Space {
-                return classes.run(text, start + 1 + length, class);
-            }
-        }
-        _ => {}
-    }
-    let (class, length) = classes.at(text, start);
-    if class == Class::Space {
-        return white_space_end(classes, text, start, start + length);
-    }
-    classes.run(text, start + length, class)
+fn lower_contraction(rest: &[u8]) -> usize {
+    let length = contraction(rest);
+    if length > 0 && rest[..length].iter().all(u8::is_ascii_lowercase) { length } else { 0 }
 }
 
-/// The length of what follows the apostrophe of a contraction.
-fn contraction(rest: &[u8]) -> Option<usize> {
-    match rest {
-        [b's' | b't' | b'm' | b'd', ..] => Some(1),
-        [b'r' | b'v', b'e', ..] | [b'l', b'l', ..] => Some(2),
-        _ => None,
-    }
-}
-
-/// The end of the piece that begins with the white-space character at `start`, which ends at `end`.
-fn white_space_end(classes: &Classes, text: &str, start: usize, mut end: usize) -> usize {
-    let mut last = start;
-    while end < text.len() {
-        let (class, length) = classes.at(text, end);
-        if class != Class::Space {
+/// The end of a piece of white space by `\s+(?!\S)|\s+`, which all these patterns end with: all of it at the end of
+/// the text, else all but its last character, unless it is the only one.
+pub(super) fn white_space_end(classes: &Classes, text: &str, start: usize) -> usize {
+    let (mut last, mut end) = (start, start);
+    while let Some((class, length)) = classes.next(text, end) {
+        if !Set::SPACES.has(class) {
             return if last == start { end } else { last };
         }
-        last = end;
-        end += length;
+        (last, end) = (end, end + length);
     }
     end
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::regex::Pattern;
+    use super::super::window::tests::assert_equals_pattern;
     use super::super::{pieces_of, strategies};
     use super::*;
     use proptest::prelude::*;
 
-    fn assert_equals_pattern(text: &str) {
-        let pattern = Pattern::new(PATTERN).expect("GPT-2's pattern compiles");
-        assert_eq!(pieces_of(&Gpt2, text).expect("scans"), pieces_of(&pattern, text).expect("matches"), "{text:?}");
-    }
-
     #[test]
     fn every_character_is_classed_as_the_pattern_classes_it() {
-        let pattern = Pattern::new(PATTERN).expect("compiles");
-        let mut text = String::new();
-        for (index, character) in ('\0'..=char::MAX).enumerate() {
-            text.push(character);
-            text.push_str([" ", "a", "7", "!", "  ", "\u{3000} "][index % 6]);
-            if text.len() > 60_000 || character == char::MAX {
-                assert_eq!(pieces_of(&Gpt2, &text).expect("scans"), pieces_of(&pattern, &text).expect("matches"));
-                text.clear();
-            }
+        for text in strategies::every_character() {
+            assert_equals_pattern(&Gpt2, PATTERN, &text);
         }
     }
 
@@ -120,8 +106,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn scanner_equals_pattern(text in strategies::text()) {
-            assert_equals_pattern(&text);
+        fn scanner_equals_pattern(text in strategies::text(), ascii in strategies::ascii()) {
+            assert_equals_pattern(&Gpt2, PATTERN, &text);
+            assert_equals_pattern(&Gpt2, PATTERN, &ascii);
         }
     }
 }

@@ -3,10 +3,14 @@
 //! [`Split`] is what a cutter is: a scanner written by hand for one well-known pattern ([`gpt2`]), the general engine
 //! ([`regex`]), or white space.
 
+pub mod cl100k;
 mod classes;
 pub mod gpt2;
+pub(crate) mod masks;
+pub mod o200k;
 pub mod regex;
 mod simple;
+mod window;
 
 use std::fmt;
 use std::ops::Range;
@@ -46,22 +50,10 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 
 const NAMED: [(&str, &str); 5] = [
     ("gpt2", gpt2::PATTERN),
-    (
-        "cl100k",
-        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
-    ),
-    (
-        "llama3",
-        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
-    ),
-    (
-        "qwen2",
-        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
-    ),
-    (
-        "o200k",
-        r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+",
-    ),
+    ("cl100k", cl100k::PATTERN),
+    ("llama3", cl100k::PATTERN),
+    ("qwen2", cl100k::QWEN_PATTERN),
+    ("o200k", o200k::PATTERN),
 ];
 
 /// A cutter for a pattern: the scanner written for it, or else the general engine.
@@ -69,7 +61,13 @@ const NAMED: [(&str, &str); 5] = [
 /// # Errors
 /// As [`regex::Pattern::new`].
 pub fn for_pattern(pattern: &str) -> Result<Box<dyn Split>> {
-    if pattern == gpt2::PATTERN { Ok(Box::new(gpt2::Gpt2)) } else { Ok(Box::new(regex::Pattern::new(pattern)?)) }
+    Ok(match pattern {
+        gpt2::PATTERN => Box::new(gpt2::Gpt2),
+        cl100k::PATTERN => Box::new(cl100k::Cl100k { digits: 3 }),
+        cl100k::QWEN_PATTERN => Box::new(cl100k::Cl100k { digits: 1 }),
+        o200k::PATTERN => Box::new(o200k::O200k),
+        _ => Box::new(regex::Pattern::new(pattern)?),
+    })
 }
 
 #[cfg(test)]
@@ -103,5 +101,34 @@ pub(crate) mod strategies {
             1 => prop::collection::vec(any::<char>(), 1..3).prop_map(String::from_iter),
         ];
         prop::collection::vec(part, 0..12).prop_map(|parts| parts.concat())
+    }
+
+    /// Text of several windows, nearly all ASCII.
+    pub(crate) fn ascii() -> impl Strategy<Value = String> {
+        let part = prop_oneof![
+            6 => "[a-z]{1,9}",
+            2 => "[A-Za-z]{1,6}",
+            2 => "[0-9]{1,8}",
+            3 => "[ ]{1,3}",
+            3 => "[ \t\r\n\x0b\x0c]{1,4}",
+            3 => "[!-/:-@\\[-`{-~]{1,3}",
+            1 => "[/\r\n]{1,5}",
+            2 => "'([sdmt]|ll|LL|ve|Re|x)?",
+            1 => " {60,70}",
+            1 => prop::sample::select(vec!["\u{2019}", "\u{17F}", "\u{e9}", "\u{a0}", "\0"]).prop_map(str::to_owned),
+        ];
+        prop::collection::vec(part, 0..60).prop_map(|parts| parts.concat())
+    }
+
+    /// Every character, each in one of several surroundings.
+    pub(crate) fn every_character() -> impl Iterator<Item = String> {
+        let all: Vec<char> = ('\0'..=char::MAX).collect();
+        (0..all.len()).step_by(10_000).map(move |from| {
+            let surroundings = [" ", "a", "7", "!", "  ", "\u{3000} ", "A", "\n", "'s", "/"];
+            let characters = all[from..].iter().take(10_000).enumerate();
+            characters
+                .map(|(index, character)| format!("{character}{}", surroundings[(index + from / 10_000) % 10]))
+                .collect()
+        })
     }
 }

@@ -1,0 +1,101 @@
+//! Large tables in memory that the processor finds quickly.
+//!
+//! A table of some megabytes that is read all over costs, besides the cache, a look into the page table for nearly every
+//! read. Where the operating system has pages of 2 MiB, such a table asks for them before it is first written.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
+
+use bytemuck::Pod;
+use memmap2::MmapMut;
+
+/// The size of a huge page, and where it begins.
+const HUGE: usize = 2 << 20;
+
+/// A table of values, all zero at first, that takes memory as it is written.
+pub struct Pages<T> {
+    /// Nothing for an empty table.
+    map: Option<MmapMut>,
+    /// Where the values begin, in bytes.
+    start: usize,
+    count: usize,
+    values: PhantomData<T>,
+}
+
+impl<T: Pod> Pages<T> {
+    /// A table of `count` zeros.
+    ///
+    /// # Panics
+    /// If the system has no memory, as every allocation.
+    pub fn zeroed(count: usize) -> Self {
+        let bytes = count * size_of::<T>();
+        if bytes == 0 {
+            return Self::default();
+        }
+        let spare = if bytes >= HUGE { HUGE } else { 0 };
+        let map = match MmapMut::map_anon(bytes + spare) {
+            Ok(map) => map,
+            Err(error) => panic!("no memory for a table of {bytes} bytes: {error}"),
+        };
+        let start = if spare == 0 { 0 } else { map.as_ptr().align_offset(HUGE).min(spare) };
+        #[cfg(target_os = "linux")]
+        if spare > 0 {
+            // Advice that is not taken costs speed alone.
+            let _ = map.advise_range(memmap2::Advice::HugePage, start, bytes);
+        }
+        Self { map: Some(map), start, count, values: PhantomData }
+    }
+}
+
+impl<T> Default for Pages<T> {
+    fn default() -> Self {
+        Self { map: None, start: 0, count: 0, values: PhantomData }
+    }
+}
+
+impl<T: Pod> Deref for Pages<T> {
+    type Target = [T];
+
+    #[inline]
+    fn deref(&self) -> &[T] {
+        match &self.map {
+            Some(map) => bytemuck::cast_slice(&map[self.start..self.start + self.count * size_of::<T>()]),
+            None => &[],
+        }
+    }
+}
+
+impl<T: Pod> DerefMut for Pages<T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [T] {
+        match &mut self.map {
+            Some(map) => bytemuck::cast_slice_mut(&mut map[self.start..self.start + self.count * size_of::<T>()]),
+            None => &mut [],
+        }
+    }
+}
+
+impl<T> fmt::Debug for Pages<T> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Pages({} values)", self.count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_of_any_size_are_zero_and_keep_what_is_written() {
+        for count in [0, 1, 1000, 600_000] {
+            let mut table = Pages::<u64>::zeroed(count);
+            assert_eq!(table.len(), count);
+            assert!(table.iter().all(|&value| value == 0));
+            if let Some(last) = table.last_mut() {
+                *last = 7;
+            }
+            assert_eq!(table.iter().sum::<u64>(), if count == 0 { 0 } else { 7 });
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! The pieces that are one token: most of all pieces of a text.
+//!
+//! A table shared by all threads, made once. A line, as long as the processor's cache lines, holds three pieces of up to
+//! 15 bytes exactly, and their ids; the next line goes on where one is full.
+
+use bytemuck::{Pod, Zeroable};
+use lmfast_base::Pages;
+
+use super::cache::{hash, key};
+use crate::simd::prefetch;
+
+/// Pieces in a line.
+const WIDTH: usize = 3;
+
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+#[repr(C, align(64))]
+struct Line {
+    /// 0 is no piece.
+    keys: [u128; WIDTH],
+    ids: [u32; WIDTH],
+    unused: u32,
+}
+
+/// The table.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    lines: Pages<Line>,
+    shift: u32,
+}
+
+/// The table, ready to be looked up in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct View<'a> {
+    lines: &'a [Line],
+    shift: u32,
+}
+
+impl Known {
+    /// A table of pieces with their ids; a piece that is too long is left out.
+    pub(crate) fn new<'a>(pieces: impl Iterator<Item = (&'a [u8], u32)>) -> Self {
+        let entries: Vec<(u128, u32)> = pieces.filter_map(|(piece, id)| Some((key(piece)?, id))).collect();
+        let bits = (entries.len() / 2 + 1).next_power_of_two().trailing_zeros().max(1);
+        let mut table = Self { lines: Pages::zeroed(1 << bits), shift: 64 - bits };
+        let shift = table.shift;
+        let lines = &mut *table.lines;
+        for (key, id) in entries {
+            let mut line = (hash(key) >> shift) as usize;
+            let place = loop {
+                if let Some(place) = lines[line].keys.iter().position(|&known| known == 0 || known == key) {
+                    break place;
+                }
+                line = (line + 1) & (lines.len() - 1);
+            };
+            lines[line].keys[place] = key;
+            lines[line].ids[place] = id;
+        }
+        table
+    }
+
+    /// What lookups go through; made once for many.
+    #[inline]
+    pub(crate) fn view(&self) -> View<'_> {
+        View { lines: &self.lines, shift: self.shift }
+    }
+}
+
+impl View<'_> {
+    /// Says that a piece will be looked up soon.
+    #[inline]
+    pub(crate) fn prepare(self, hash: u64) {
+        if let Some(line) = self.lines.get((hash >> self.shift) as usize) {
+            prefetch(line);
+        }
+    }
+
+    /// The id of a piece that is one token.
+    #[inline]
+    pub(crate) fn get(self, key: u128, hash: u64) -> Option<u32> {
+        let mut at = (hash >> self.shift) as usize;
+        loop {
+            let line = self.lines.get(at)?;
+            for place in 0..WIDTH {
+                if line.keys[place] == key {
+                    return Some(line.ids[place]);
+                }
+            }
+            if line.keys[WIDTH - 1] == 0 {
+                return None;
+            }
+            at = (at + 1) & (self.lines.len() - 1);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_piece_is_found_and_no_other() {
+        let pieces: Vec<String> = (0..2000_u32).map(|number| format!("piece {number}")).collect();
+        let known = Known::new(pieces.iter().map(String::as_bytes).zip(0..));
+        let get = |piece: &str| key(piece.as_bytes()).and_then(|key| known.view().get(key, hash(key)));
+        for (id, piece) in (0..).zip(&pieces) {
+            assert_eq!(get(piece), Some(id));
+        }
+        assert_eq!((get("piece 2000"), get("piece"), get("a piece of 20 bytes.")), (None, None, None));
+        assert_eq!(Known::default().view().get(1, 1), None);
+    }
+}
