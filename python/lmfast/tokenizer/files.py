@@ -9,37 +9,34 @@ from lmfast.errors import FormatError
 
 __all__ = ["find"]
 
-_UNREAD = {
-    "*.tiktoken": "a rank file of tiktoken",
-    "*.model": "a SentencePiece model",
-    "*.txt": "a list of words or merges",
-    "vocab.json": "a vocabulary apart from its merges",
-}
+_IN_FOLDERS = ("tokenizer.json", "vocab.json", "vocab.txt", "*.tiktoken", "tokenizer.model")
 
 
 def find(path: str | os.PathLike[str]) -> Path:
-    """The `tokenizer.json` that a path means.
+    """The file of a vocabulary that a path means.
 
     Args:
-        path: The file, or a folder that holds one.
+        path: The file, or a folder that holds one: `tokenizer.json`, or else `vocab.json` beside `merges.txt`, or
+            `vocab.txt`, or one `*.tiktoken`, or `tokenizer.model`.
 
     Returns:
         The file.
 
     Raises:
-        FormatError: A folder without one, or a file of a format that is not read.
+        FormatError: A folder without one.
     """
     found = Path(os.fspath(path))
-    if found.is_dir():
-        if not (found / "tokenizer.json").is_file():
-            message = f"{found}: this folder holds no tokenizer.json"
+    if not found.is_dir():
+        return found
+    for pattern in _IN_FOLDERS:
+        files = sorted(file for file in found.glob(pattern) if file.is_file())
+        if pattern == "vocab.json" and not (found / "merges.txt").is_file():
+            continue
+        if len(files) > 1:
+            names = ", ".join(file.name for file in files)
+            message = f"{found}: this folder holds more than one vocabulary: name one of {names}"
             raise FormatError(message)
-        return found / "tokenizer.json"
-    unread = next((what for pattern, what in _UNREAD.items() if found.match(pattern)), None)
-    if unread and found.exists():
-        message = (
-            f"{found}: {unread} is not read; convert it to a tokenizer.json, "
-            "for example by the save_pretrained of a tokenizer of transformers"
-        )
-        raise FormatError(message)
-    return found
+        if files:
+            return files[0]
+    message = f"{found}: this folder holds no vocabulary: one of {', '.join(_IN_FOLDERS)} is wanted"
+    raise FormatError(message)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy.typing as npt
@@ -17,12 +17,17 @@ from lmfast.tokenizer.arrays import TokenArray
 from lmfast.tokenizer.files import find
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from lmfast.data import TokenStore
 
 __all__ = ["Decoder", "Tokenizer"]
 
 Special = Literal["parse", "text", "refuse"]
 """What a special token spelled out in the text becomes: its id, ordinary text, or a ValueError."""
+
+Truncation = Literal["longest_first", "only_first", "only_second"]
+"""Which text of a row is cut."""
 
 Ids = Sequence[int] | npt.NDArray[Any]
 """Token ids: a sequence of integers or an array of them."""
@@ -62,23 +67,45 @@ class Tokenizer:
 
     @classmethod
     def _from_json(cls, text: str) -> Tokenizer:
-        return cls._of(compiled.Tokenizer.from_json(text))
+        return cls._from_state(text.encode())
 
     @classmethod
-    def from_file(cls, path: str | os.PathLike[str]) -> Tokenizer:
-        """Read a `tokenizer.json`.
+    def _from_state(cls, state: bytes) -> Tokenizer:
+        return cls._of(compiled.Tokenizer.from_state(state))
 
-        Byte-level BPE (GPT-2, RoBERTa, Llama 3, Qwen, ...), word and character vocabularies are read. Truncation and
-        padding written in the file are about batches and not applied.
+    @classmethod
+    def from_file(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        pattern: str | None = None,
+        special_tokens: Mapping[str, int] | None = None,
+    ) -> Tokenizer:
+        """Read a vocabulary.
+
+        - `tokenizer.json` of `tokenizers`: BPE, WordPiece, Unigram and words, with every step around them. Truncation
+          and padding written in it are about batches and not applied by `encode`; calling the tokenizer takes their
+          directions and the padding token from there.
+        - `*.tiktoken`: r50k_base, p50k_base, cl100k_base, o200k_base, Llama 3 and Qwen are known by their content,
+          o200k_harmony by its name; others need `pattern`.
+        - `vocab.txt` of BERT: text is lower-cased, unless `tokenizer_config.json` beside it says otherwise.
+        - `vocab.json` beside `merges.txt`, of GPT-2: either of them.
+        - `*.model` of SentencePiece, Unigram or BPE: the ids and texts are those of its library. Control symbols and the
+          unknown piece are the special tokens.
 
         Args:
             path: The file, or a folder that holds one.
+            pattern: For `*.tiktoken`: how text is cut, a name or a regular expression as in `train`.
+            special_tokens: For `*.tiktoken`: special tokens with their ids, in place of those known for the file.
 
         Raises:
-            FormatError: The file is damaged, or has a step that is not supported; the message names the field.
+            FormatError: The file is damaged, or has something that is not supported; the message names the field or
+                the line.
+            ValueError: A pattern that cannot be used, or `pattern` or `special_tokens` for another kind of file.
             OSError: The file cannot be read.
         """
-        return cls._of(compiled.Tokenizer.open(find(path)))
+        tokens = None if special_tokens is None else list(special_tokens.items())
+        return cls._of(compiled.Tokenizer.open(find(path), pattern, tokens))
 
     @classmethod
     def train(
@@ -190,6 +217,69 @@ class Tokenizer:
                 *self._core.encode_array(_texts(texts), add_special_tokens, special, _threads(threads), callback)
             )
 
+    def __call__(
+        self,
+        texts: Iterable[str],
+        text_pairs: Iterable[str] | None = None,
+        *,
+        max_length: int | None = None,
+        truncation: bool | Truncation = False,
+        padding: bool | Literal["max_length"] = False,
+        return_offsets: bool | Literal["bytes"] = False,
+        add_special_tokens: bool = True,
+        special: Special = "parse",
+        threads: int | None = None,
+        progress: bool | None = None,
+    ) -> dict[str, npt.NDArray[np.int64]]:
+        """Texts, or pairs of texts, as the arrays that a model takes.
+
+        Args:
+            texts: The texts, one a row.
+            text_pairs: For each text a second one, which the file's template for pairs puts behind it.
+            max_length: The most tokens of a row, special ones included.
+            truncation: What is cut of a row that is longer. True or "longest_first": the longer text, or both to the
+                same length; "only_first", "only_second": that text, and ValueError if that is not enough.
+            padding: True: rows are filled up to the longest; "max_length": to `max_length`. With the file's `pad_id`,
+                or else its `[PAD]`, `<pad>` or `<|pad|>`, or else its end of text.
+            return_offsets: Where each token lies in its text: True: in characters, "bytes": in bytes of UTF-8.
+            add_special_tokens: As in `encode`.
+            special: As in `encode`.
+            threads: Threads that encode; None: every core.
+            progress: A bar on standard error: True, False, or None for one on a terminal.
+
+        Returns:
+            `input_ids`, `attention_mask` (1 for tokens, 0 for padding) and `token_type_ids`, each (rows, length) int64,
+            and with `return_offsets` also `offsets`, (rows, length, 2) int64, 0 and 0 for special tokens and padding.
+
+        Raises:
+            ValueError: Rows of different length without padding; a row that cannot be cut as wanted; options that
+                contradict each other; and as `encode`.
+
+        >>> tokenizer = Tokenizer.train(["the cat sat on the mat"] * 3, 269)
+        >>> rows = tokenizer(["the mat", "a cat sat"], padding=True)
+        >>> rows["input_ids"].shape == rows["attention_mask"].shape
+        True
+        """
+        strategy = "longest_first" if truncation is True else truncation or None
+        fill = "longest" if padding is True else padding or None
+        offsets = "characters" if return_offsets is True else return_offsets or None
+        length = None if max_length is None else _at_least("max_length", max_length, 0)
+        pairs = None if text_pairs is None else _texts(text_pairs)
+        with bar(progress) as callback:
+            arrays = self._core.encode_rows(
+                _texts(texts),
+                pairs,
+                length,
+                strategy,
+                fill,
+                offsets,
+                add_special_tokens,
+                special,
+                _threads(threads),
+                callback,
+            )
+        return dict(zip(("input_ids", "attention_mask", "token_type_ids", "offsets"), arrays, strict=False))
+
     def encode_files(
         self,
         source: Source,
@@ -289,7 +379,7 @@ class Tokenizer:
     @property
     def fingerprint(self) -> str:
         """A digest of the whole content, in 32 hexadecimal digits; equal tokenizers have equal ones."""
-        return hashlib.blake2b(self._core.to_json().encode(), digest_size=16).hexdigest()
+        return hashlib.blake2b(self._core.state(), digest_size=16).hexdigest()
 
     def token_to_id(self, token: str) -> int | None:
         """The id of a token, as its file spells it: byte-level tokens in GPT-2's byte alphabet."""
@@ -306,13 +396,13 @@ class Tokenizer:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Tokenizer):
             return NotImplemented
-        return self._core is other._core or self._core.to_json() == other._core.to_json()
+        return self._core is other._core or self._core.state() == other._core.state()
 
     def __hash__(self) -> int:
         return hash(self.fingerprint)
 
-    def __reduce__(self) -> tuple[Any, tuple[str]]:
-        return Tokenizer._from_json, (self._core.to_json(),)
+    def __reduce__(self) -> tuple[Any, tuple[bytes]]:
+        return Tokenizer._from_state, (self._core.state(),)
 
     def __repr__(self) -> str:
         return f"Tokenizer(vocab_size={self.vocab_size})"

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use lmfast_base::source::Options as SourceOptions;
 use lmfast_base::{Control, Encode, Error};
 use lmfast_text::train::{Config, Kind};
-use lmfast_text::{Encoded, Encoder, Ids, Options, Special, StreamDecoder};
-use numpy::{PyArray1, PyReadonlyArray1};
+use lmfast_text::{Encoded, Encoder, Extra, Fill, Ids, Offsets, Options, RowOptions, Special, Strategy, StreamDecoder};
+use numpy::{PyArray1, PyArrayMethods, PyReadonlyArray1};
 use pyo3::exceptions::{PyOverflowError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
@@ -40,16 +40,23 @@ impl Tokenizer {
 
 #[pymethods]
 impl Tokenizer {
-    /// Reads a tokenizer.json.
+    /// Reads a file of any known format.
     #[staticmethod]
-    fn open(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
-        py.detach(|| lmfast_text::Tokenizer::open(path)).map(Self::new).map_err(to_python)
+    #[pyo3(signature = (path, pattern=None, special_tokens=None))]
+    fn open(
+        py: Python<'_>,
+        path: PathBuf,
+        pattern: Option<&str>,
+        special_tokens: Option<Vec<(String, u32)>>,
+    ) -> PyResult<Self> {
+        let extra = Extra { pattern, special_tokens: special_tokens.as_deref() };
+        py.detach(|| lmfast_text::Tokenizer::open_with(path, extra)).map(Self::new).map_err(to_python)
     }
 
-    /// Reads the text of a tokenizer.json.
+    /// Reads what `state` gave.
     #[staticmethod]
-    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        py.detach(|| lmfast_text::Tokenizer::from_json(text)).map(Self::new).map_err(to_python)
+    fn from_state(py: Python<'_>, state: &[u8]) -> PyResult<Self> {
+        py.detach(|| lmfast_text::Tokenizer::from_state(state)).map(Self::new).map_err(to_python)
     }
 
     /// Makes a vocabulary from a source that lmfast/source.py resolved.
@@ -83,9 +90,9 @@ impl Tokenizer {
         py.detach(|| self.inner.save(path)).map_err(to_python)
     }
 
-    /// The text of a tokenizer.json.
-    fn to_json(&self) -> PyResult<String> {
-        self.inner.to_json().map_err(to_python)
+    /// All that makes this tokenizer.
+    fn state<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        self.inner.state().map(|state| PyBytes::new(py, &state)).map_err(to_python)
     }
 
     /// The largest id plus one.
@@ -179,6 +186,55 @@ impl Tokenizer {
         Ok((ids, PyArray1::from_vec(py, offsets)))
     }
 
+    /// Texts or pairs of texts as rows: ids, attention mask and type ids, and where tokens lie if that is asked for.
+    #[expect(clippy::needless_pass_by_value, reason = "the strings are kept alive here")]
+    #[expect(clippy::too_many_arguments, reason = "the settings of rows, each with a name in Python")]
+    fn encode_rows<'py>(
+        &self,
+        py: Python<'py>,
+        texts: Vec<PyBackedStr>,
+        text_pairs: Option<Vec<PyBackedStr>>,
+        max_length: Option<usize>,
+        truncation: Option<&str>,
+        padding: Option<&str>,
+        offsets: Option<&str>,
+        add_special_tokens: bool,
+        special: &str,
+        threads: Option<usize>,
+        progress: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Vec<Bound<'py, PyAny>>> {
+        let options = RowOptions {
+            options: options(add_special_tokens, special)?,
+            max_length,
+            truncation: truncation.map(strategy).transpose()?,
+            fill: match padding {
+                None => Fill::No,
+                Some("longest") => Fill::Longest,
+                Some("max_length") => Fill::MaxLength,
+                Some(other) => return Err(wanted("padding", other, "False, True or \"max_length\"")),
+            },
+            offsets: match offsets {
+                None => Offsets::No,
+                Some("characters") => Offsets::Characters,
+                Some("bytes") => Offsets::Bytes,
+                Some(other) => return Err(wanted("return_offsets", other, "False, True or \"bytes\"")),
+            },
+        };
+        let pairs = text_pairs.as_deref();
+        let bytes: usize = texts.iter().chain(pairs.unwrap_or_default()).map(|text| text.len()).sum();
+        let make = |control: &Control| self.inner.encode_rows(&texts, pairs, options, threads, control);
+        let rows =
+            if bytes < SHORT { make(&Control::default()).map_err(to_python)? } else { gate::run(py, progress, make)? };
+        let (num_rows, length) = (rows.num_rows, rows.length);
+        let shaped = |values| Ok(PyArray1::<i64>::from_vec(py, values).reshape([num_rows, length])?.into_any());
+        let mut arrays =
+            [rows.ids, rows.attention_mask, rows.type_ids].into_iter().map(shaped).collect::<PyResult<Vec<_>>>()?;
+        if let Some(offsets) = rows.offsets {
+            arrays.push(PyArray1::<i64>::from_vec(py, offsets).reshape([num_rows, length, 2])?.into_any());
+        }
+        Ok(arrays)
+    }
+
     /// The text of ids.
     fn decode(&self, py: Python<'_>, ids: &Bound<'_, PyAny>, skip_special_tokens: bool) -> PyResult<String> {
         let ids = self.ids(ids)?;
@@ -258,8 +314,8 @@ impl Decoder {
     }
 
     /// Gives what is left.
-    fn finish(&self) -> String {
-        self.decoder.lock().unwrap_or_else(PoisonError::into_inner).finish()
+    fn finish(&self) -> PyResult<String> {
+        self.decoder.lock().unwrap_or_else(PoisonError::into_inner).finish().map_err(to_python)
     }
 }
 
@@ -273,13 +329,23 @@ fn options(add_special_tokens: bool, special: &str) -> PyResult<Options> {
         "parse" => Special::Parse,
         "text" => Special::Text,
         "refuse" => Special::Refuse,
-        other => {
-            return Err(PyValueError::new_err(format!(
-                "special={other:?}: \"parse\", \"text\" or \"refuse\" is wanted"
-            )));
-        }
+        other => return Err(wanted("special", other, "\"parse\", \"text\" or \"refuse\"")),
     };
     Ok(Options { add_special_tokens, special })
+}
+
+fn strategy(truncation: &str) -> PyResult<Strategy> {
+    match truncation {
+        "longest_first" => Ok(Strategy::LongestFirst),
+        "only_first" => Ok(Strategy::OnlyFirst),
+        "only_second" => Ok(Strategy::OnlySecond),
+        other => Err(wanted("truncation", other, "False, True, \"longest_first\", \"only_first\" or \"only_second\"")),
+    }
+}
+
+/// A value that an argument does not take.
+fn wanted(name: &str, value: &str, wanted: &str) -> PyErr {
+    PyValueError::new_err(format!("{name}={value:?}: {wanted} is wanted"))
 }
 
 fn kind_of(kind: &str) -> PyResult<Kind> {

@@ -66,7 +66,8 @@ pub enum Special {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Segment {
     Text(Range<usize>),
-    Token(u32),
+    /// The id, and what of the text it is.
+    Token(u32, Range<usize>),
 }
 
 /// A set of added tokens to look for together.
@@ -122,7 +123,7 @@ impl Matcher {
             }
             // White space that an earlier token took may be all that this one is.
             if start < end {
-                segments.push(Segment::Token(token.id));
+                segments.push(Segment::Token(token.id, start..end));
             }
             done = done.max(end);
         }
@@ -153,7 +154,7 @@ mod tests {
     fn leftmost_longest_wins() {
         let tokens = [AddedToken::special(1, "<a>"), AddedToken::special(2, "<a><b>"), AddedToken::special(3, "b><a>")];
         let found = segments(&tokens, "x<a><b><a>", Special::Parse).expect("segments");
-        assert_eq!(found, [Segment::Text(0..1), Segment::Token(2), Segment::Token(1)]);
+        assert_eq!(found, [Segment::Text(0..1), Segment::Token(2, 1..7), Segment::Token(1, 7..10)]);
         assert_eq!(segments(&tokens, "x<a>", Special::Text).expect("segments"), [Segment::Text(0..4)]);
         assert!(segments(&tokens, "x<a>", Special::Refuse).is_err_and(|error| error.to_string().contains("<a>")));
         assert!(segments(&tokens, "<a", Special::Refuse).is_ok());
@@ -163,12 +164,15 @@ mod tests {
     fn flags_are_honoured() {
         let token = AddedToken { lstrip: true, rstrip: true, special: false, ..AddedToken::special(7, "<m>") };
         let found = segments(std::slice::from_ref(&token), "a  <m>\n <m> b", Special::Text).expect("segments");
-        assert_eq!(found, [Segment::Text(0..1), Segment::Token(7), Segment::Token(7), Segment::Text(12..13)]);
+        assert_eq!(
+            found,
+            [Segment::Text(0..1), Segment::Token(7, 1..8), Segment::Token(7, 8..12), Segment::Text(12..13)]
+        );
         let line = AddedToken { content: "\n".to_owned(), ..token.clone() };
         let found = segments(&[line], "a\n \n\nb", Special::Parse).expect("segments");
-        assert_eq!(found, [Segment::Text(0..1), Segment::Token(7), Segment::Text(5..6)]);
+        assert_eq!(found, [Segment::Text(0..1), Segment::Token(7, 1..5), Segment::Text(5..6)]);
         let word = AddedToken { single_word: true, lstrip: false, rstrip: false, content: "we".to_owned(), ..token };
         let found = segments(&[word], "we were we\u{301} we", Special::Parse).expect("segments");
-        assert_eq!(found, [Segment::Token(7), Segment::Text(2..13), Segment::Token(7)]);
+        assert_eq!(found, [Segment::Token(7, 0..2), Segment::Text(2..13), Segment::Token(7, 13..15)]);
     }
 }

@@ -11,6 +11,9 @@ use crate::session::Options;
 /// Below this many bytes of text a thread is not worth its start.
 const SMALL: usize = 1 << 16;
 
+/// Texts are encoded this many bytes at a time, or a whole one.
+const LARGE: usize = 1 << 18;
+
 /// The ids of many texts, one behind the other, and where each text begins and ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Encoded {
@@ -29,12 +32,20 @@ pub enum Ids {
     Wide(Vec<u32>),
 }
 
-impl Ids {
-    fn extend(&mut self, ids: &[u32]) {
-        match self {
-            Self::Narrow(all) => all.extend(ids.iter().map(|&id| id as u16)),
-            Self::Wide(all) => all.extend_from_slice(ids),
-        }
+/// What ids are written as.
+trait Id: Copy + Default + Send {
+    fn of(id: u32) -> Self;
+}
+
+impl Id for u16 {
+    fn of(id: u32) -> Self {
+        id as Self
+    }
+}
+
+impl Id for u32 {
+    fn of(id: u32) -> Self {
+        id
     }
 }
 
@@ -53,49 +64,78 @@ impl Tokenizer {
         let total: usize = texts.iter().map(|text| text.as_ref().len()).sum();
         control.begin("encoding", total as u64);
         let threads = threads::count(threads)?;
-        let narrow = self.vocab_size() <= 1 << 16;
-        let mut encoded =
-            Encoded { ids: if narrow { Ids::Narrow(Vec::new()) } else { Ids::Wide(Vec::new()) }, offsets: vec![0] };
-        let chunk_bytes = (total / (threads * 8)).clamp(SMALL, 1 << 22);
+        let chunk_bytes = (total / (threads * 8)).clamp(SMALL, LARGE);
         let chunks = chunks(texts, chunk_bytes);
-        let encode = |chunk: Range<usize>| self.encode_chunk(&texts[chunk], options, control);
-        if threads == 1 || chunks.len() <= 1 {
-            for chunk in chunks {
-                encoded.push(&encode(chunk)?);
-            }
+        if self.vocab_size() <= 1 << 16 {
+            let (ids, offsets) = self.encode_chunks(texts, chunks, options, threads, control)?;
+            Ok(Encoded { ids: Ids::Narrow(ids), offsets })
         } else {
-            let parts: Vec<Chunk> =
-                threads::pool(Some(threads))?.install(|| chunks.into_par_iter().map(encode).collect::<Result<_>>())?;
-            for part in &parts {
-                encoded.push(part);
-            }
+            let (ids, offsets) = self.encode_chunks(texts, chunks, options, threads, control)?;
+            Ok(Encoded { ids: Ids::Wide(ids), offsets })
         }
-        Ok(encoded)
     }
 
-    fn encode_chunk<T: AsRef<str>>(&self, texts: &[T], options: Options, control: &Control) -> Result<Chunk> {
+    fn encode_chunks<T: AsRef<str> + Sync, I: Id>(
+        &self,
+        texts: &[T],
+        chunks: Vec<Range<usize>>,
+        options: Options,
+        threads: usize,
+        control: &Control,
+    ) -> Result<(Vec<I>, Vec<u64>)> {
+        let mut offsets = Vec::with_capacity(texts.len() + 1);
+        offsets.push(0);
+        if threads == 1 || chunks.len() <= 1 {
+            let (mut ids, mut chunk_ids) = (Vec::new(), Vec::new());
+            for chunk in chunks {
+                chunk_ids.clear();
+                let ends = self.encode_chunk(&texts[chunk], options, &mut chunk_ids, control)?;
+                offsets.extend(ends.into_iter().map(|end| (ids.len() + end) as u64));
+                ids.extend(chunk_ids.iter().map(|&id| I::of(id)));
+            }
+            return Ok((ids, offsets));
+        }
+        threads::pool(Some(threads))?.install(|| {
+            let encode = |chunk: Range<usize>| {
+                let mut ids = Vec::new();
+                let ends = self.encode_chunk(&texts[chunk], options, &mut ids, control)?;
+                Ok((ids, ends))
+            };
+            let parts: Vec<(Vec<u32>, Vec<usize>)> = chunks.into_par_iter().map(encode).collect::<Result<_>>()?;
+            let mut ids = vec![I::default(); parts.iter().map(|(ids, _)| ids.len()).sum()];
+            let (mut rest, mut copies, mut before) = (ids.as_mut_slice(), Vec::with_capacity(parts.len()), 0);
+            for (part, ends) in parts {
+                offsets.extend(ends.into_iter().map(|end| before + end as u64));
+                before += part.len() as u64;
+                let (to, behind) = rest.split_at_mut(part.len());
+                copies.push((part, to));
+                rest = behind;
+            }
+            copies.into_par_iter().for_each(|(part, to)| {
+                for (to, id) in to.iter_mut().zip(part) {
+                    *to = I::of(id);
+                }
+            });
+            Ok((ids, offsets))
+        })
+    }
+
+    /// Appends the ids of texts, and gives where those of each end.
+    fn encode_chunk<T: AsRef<str>>(
+        &self,
+        texts: &[T],
+        options: Options,
+        ids: &mut Vec<u32>,
+        control: &Control,
+    ) -> Result<Vec<usize>> {
         let mut session = self.session_with(options);
-        let mut chunk = Chunk::default();
+        let mut ends = Vec::with_capacity(texts.len());
         for text in texts {
-            session.append(text.as_ref(), &mut chunk.ids, control)?;
-            chunk.ends.push(chunk.ids.len());
+            session.append(text.as_ref(), ids, control)?;
+            ends.push(ids.len());
             control.advance(text.as_ref().len() as u64);
         }
-        Ok(chunk)
-    }
-}
-
-#[derive(Default)]
-struct Chunk {
-    ids: Vec<u32>,
-    ends: Vec<usize>,
-}
-
-impl Encoded {
-    fn push(&mut self, chunk: &Chunk) {
-        let before = self.offsets.last().copied().unwrap_or_default();
-        self.ids.extend(&chunk.ids);
-        self.offsets.extend(chunk.ends.iter().map(|&end| before + end as u64));
+        Ok(ends)
     }
 }
 

@@ -1,15 +1,15 @@
 //! Encoding, one text after the other.
 
-use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
-use lmfast_base::{Control, Encode, EncodeSession, Result};
+use lmfast_base::{Control, Encode, EncodeSession, Error, Result};
 
 use crate::Tokenizer;
 use crate::added::{Matcher, Segment, Special};
-use crate::bpe::Scratch;
-use crate::model::ModelEncoder;
+use crate::cut::{Rewrite, Stage};
+use crate::model::{ModelEncoder, Scratch};
+use crate::normalize::{Normalized, Origin};
 
 /// How a text is encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +49,28 @@ impl Encode for Encoder {
     }
 }
 
+/// What is known of the tokens of a text beside their ids.
+#[derive(Debug, Default)]
+pub(crate) struct Detail {
+    /// The bytes of the text that each token came from.
+    pub(crate) origins: Vec<Origin>,
+    /// The places of added tokens, and the white space that they begin and end with, in characters.
+    pub(crate) added: Vec<(usize, (usize, usize))>,
+}
+
+/// Where tokens go.
+struct Sink<'s> {
+    ids: &'s mut Vec<u32>,
+    /// The number of ids before this text.
+    first: usize,
+    detail: Option<&'s mut Detail>,
+    /// The text may end with the piece that reaches so many tokens.
+    limit: usize,
+    /// That has happened.
+    full: bool,
+    spans: Vec<Range<usize>>,
+}
+
 /// One thread's encoder. Its memory, at most [`CACHE_BYTES`](crate::CACHE_BYTES) for pieces met before and otherwise in
 /// proportion to the longest piece, goes back to the tokenizer when it is dropped.
 #[derive(Debug)]
@@ -59,15 +81,15 @@ pub struct Session<'a> {
     pieces: Vec<Range<usize>>,
 }
 
-impl Drop for Session<'_> {
-    fn drop(&mut self) {
-        self.tokenizer.give_back(std::mem::take(&mut self.scratch));
-    }
-}
-
 impl EncodeSession for Session<'_> {
     fn encode(&mut self, text: &str, ids: &mut Vec<u32>) -> Result<()> {
         self.append(text, ids, &Control::default())
+    }
+}
+
+impl Drop for Session<'_> {
+    fn drop(&mut self) {
+        self.tokenizer.give_back(std::mem::take(&mut self.scratch));
     }
 }
 
@@ -82,55 +104,159 @@ impl<'a> Session<'a> {
         if self.options.add_special_tokens {
             ids.extend_from_slice(&tokenizer.around.0);
         }
-        self.segments(tokenizer.raw.as_ref(), text, ids, |session, text, ids| {
-            let text = tokenizer.normalized_text(text);
-            session.segments(tokenizer.normalized.as_ref(), &text, ids, |session, text, ids| {
-                session.ordinary(text, ids, control)
-            })
-        })?;
+        let first = ids.len();
+        let mut sink = Sink { ids, first, detail: None, limit: usize::MAX, full: false, spans: Vec::new() };
+        self.text(text, &mut sink, control)?;
         if self.options.add_special_tokens {
             ids.extend_from_slice(&tokenizer.around.1);
         }
         Ok(())
     }
 
-    /// Appends the added tokens in a text, and what `rest` makes of the text between them.
+    /// Appends the ids of a text without the special tokens around it, and what is known of them to `detail`. May end
+    /// with the piece that makes them `limit` or more.
+    pub(crate) fn append_row(
+        &mut self,
+        text: &str,
+        ids: &mut Vec<u32>,
+        detail: Option<&mut Detail>,
+        limit: usize,
+        control: &Control,
+    ) -> Result<()> {
+        let first = ids.len();
+        let mut sink = Sink { ids, first, detail, limit, full: false, spans: Vec::new() };
+        self.text(text, &mut sink, control)
+    }
+
+    fn text(&mut self, text: &str, sink: &mut Sink<'_>, control: &Control) -> Result<()> {
+        let tokenizer = self.tokenizer;
+        if u32::try_from(text.len()).is_err() && (sink.detail.is_some() || tokenizer.cut.needs_start) {
+            return Err(Error::invalid(format!(
+                "a text of {} bytes is too long: where its tokens lie is counted in 32 bits; cut it at 4 GiB",
+                text.len()
+            )));
+        }
+        let whole = Normalized::new(text, 0, sink.detail.is_some());
+        self.segments(tokenizer.raw.as_ref(), &whole, sink, |session, range, sink| {
+            let tracked = sink.detail.is_some() || range.start == 0 && tokenizer.cut.needs_start;
+            let mut segment = Normalized::new(&text[range.clone()], range.start, tracked);
+            tokenizer.normalizers.apply(&mut segment)?;
+            session.segments(tokenizer.normalized.as_ref(), &segment, sink, |session, range, sink| {
+                session.ordinary(&segment.slice(range), sink, control)
+            })
+        })
+    }
+
+    /// Takes the added tokens in a text, and lets `rest` take the ranges between them.
     fn segments(
         &mut self,
         matcher: Option<&Matcher>,
-        text: &str,
-        ids: &mut Vec<u32>,
-        mut rest: impl FnMut(&mut Self, &str, &mut Vec<u32>) -> Result<()>,
+        text: &Normalized<'_>,
+        sink: &mut Sink<'_>,
+        mut rest: impl FnMut(&mut Self, Range<usize>, &mut Sink<'_>) -> Result<()>,
     ) -> Result<()> {
-        let Some(matcher) = matcher else { return rest(self, text, ids) };
+        let Some(matcher) = matcher else { return rest(self, 0..text.text().len(), sink) };
         let mut segments = Vec::new();
-        matcher.segments(text, self.options.special, &mut segments)?;
+        matcher.segments(text.text(), self.options.special, &mut segments)?;
         for segment in segments {
+            if sink.full {
+                break;
+            }
             match segment {
-                Segment::Token(id) => ids.push(id),
-                Segment::Text(range) => rest(self, &text[range], ids)?,
+                Segment::Token(id, range) => sink.added(id, text, range),
+                Segment::Text(range) => rest(self, range, sink)?,
             }
         }
         Ok(())
     }
 
-    /// Appends the ids of text without added tokens.
-    fn ordinary(&mut self, text: &str, ids: &mut Vec<u32>, control: &Control) -> Result<()> {
-        let prefixed = self.tokenizer.add_prefix_space && !text.is_empty() && !text.starts_with(' ');
-        let text = if prefixed { Cow::Owned(format!(" {text}")) } else { Cow::Borrowed(text) };
-        let encoder = &self.tokenizer.encoder;
-        if let ModelEncoder::Bpe(bpe) = encoder {
-            return bpe.encode_text(self.tokenizer.split.as_ref(), &text, &mut self.scratch, ids, control);
+    /// Takes a text without added tokens.
+    fn ordinary(&mut self, text: &Normalized<'_>, sink: &mut Sink<'_>, control: &Control) -> Result<()> {
+        if text.text().is_empty() {
+            return Ok(());
         }
+        let tokenizer = self.tokenizer;
+        let plain = sink.detail.is_none() && sink.limit == usize::MAX;
+        if let ([stage], ModelEncoder::Bpe(bpe), true) = (&*tokenizer.cut.stages, &tokenizer.encoder, plain) {
+            let mut text = text.slice(0..text.text().len());
+            stage.rewrite(&mut text);
+            return bpe.encode_text(stage.split.as_ref(), text.text(), &mut self.scratch.bpe, sink.ids, control);
+        }
+        self.stages(&tokenizer.cut.stages, text, sink, control)
+    }
+
+    /// Takes a piece through the stages that are left, and then to the model.
+    fn stages(
+        &mut self,
+        stages: &[Stage],
+        piece: &Normalized<'_>,
+        sink: &mut Sink<'_>,
+        control: &Control,
+    ) -> Result<()> {
+        let Some((stage, others)) = stages.split_first() else { return self.model(piece, sink) };
+        let mut changed;
+        let piece = if stage.rewrites.is_empty() {
+            piece
+        } else {
+            changed = piece.slice(0..piece.text().len());
+            stage.rewrite(&mut changed);
+            &changed
+        };
+        let mut pieces = std::mem::take(&mut self.pieces);
         let mut from = 0;
-        while from < text.len() {
+        while from < piece.text().len() && !sink.full {
             control.check()?;
-            self.pieces.clear();
-            from = self.tokenizer.split.split(&text, from, &mut self.pieces)?;
-            for piece in self.pieces.drain(..) {
-                encoder.encode(&text[piece], &mut self.scratch, ids, None)?;
+            pieces.clear();
+            from = stage.split.split(piece.text(), from, &mut pieces)?;
+            for range in pieces.drain(..) {
+                if sink.full {
+                    break;
+                }
+                self.stages(others, &piece.slice(range), sink, control)?;
             }
         }
+        self.pieces = pieces;
         Ok(())
     }
+
+    fn model(&mut self, piece: &Normalized<'_>, sink: &mut Sink<'_>) -> Result<()> {
+        let encoder = &self.tokenizer.encoder;
+        match &mut sink.detail {
+            None => encoder.encode(piece.text(), &mut self.scratch, sink.ids, None)?,
+            Some(detail) => {
+                sink.spans.clear();
+                encoder.encode(piece.text(), &mut self.scratch, sink.ids, Some(&mut sink.spans))?;
+                detail.origins.extend(sink.spans.drain(..).map(|span| piece.origin(span)));
+            }
+        }
+        sink.full = sink.ids.len() - sink.first >= sink.limit;
+        Ok(())
+    }
+}
+
+impl Stage {
+    fn rewrite(&self, text: &mut Normalized<'_>) {
+        self.rewrites.iter().for_each(|rewrite: &Rewrite| rewrite.apply(text));
+    }
+}
+
+impl Sink<'_> {
+    /// Takes an added token, which does not end a text that is limited.
+    fn added(&mut self, id: u32, text: &Normalized<'_>, range: Range<usize>) {
+        if let Some(detail) = &mut self.detail {
+            let spelled = &text.text()[range.clone()];
+            let spaces = |characters: &mut dyn Iterator<Item = char>| {
+                characters.take_while(|&character| is_blank(character)).count()
+            };
+            let around = (spaces(&mut spelled.chars()), spaces(&mut spelled.chars().rev()));
+            detail.added.push((self.ids.len() - self.first, around));
+            detail.origins.push(text.origin(range));
+        }
+        self.ids.push(id);
+    }
+}
+
+/// What offsets are trimmed of: white space, and the space of the byte alphabet.
+pub(crate) fn is_blank(character: char) -> bool {
+    character == '\u{120}' || character.is_whitespace()
 }

@@ -26,36 +26,38 @@ mod x86 {
         unsafe { masks_avx2(window) }
     }
 
+    /// Inlined, the compiler would take masks apart into single bits.
+    #[inline(never)]
     #[target_feature(enable = "avx2")]
     unsafe fn masks_avx2(window: &[u8; WINDOW]) -> Masks {
         let (low, high) = window.split_at(WINDOW / 2);
         // SAFETY: each half has 32 bytes, and the load needs no alignment.
-        let halves = unsafe { [_mm256_loadu_si256(low.as_ptr().cast()), _mm256_loadu_si256(high.as_ptr().cast())] };
-        // SAFETY: this function has AVX2.
-        let mask = |is: &dyn Fn(__m256i) -> __m256i| unsafe {
-            let [low, high] = [_mm256_movemask_epi8(is(halves[0])), _mm256_movemask_epi8(is(halves[1]))];
-            u64::from(low as u32) | u64::from(high as u32) << 32
-        };
-        // SAFETY: this function has AVX2. Bytes from `first` on are shifted to the bottom of the signed range.
-        let between = |bytes: __m256i, first: u8, last: u8| unsafe {
+        let halves = unsafe { (_mm256_loadu_si256(low.as_ptr().cast()), _mm256_loadu_si256(high.as_ptr().cast())) };
+        macro_rules! both {
+            ($bytes:ident => $is:expr) => {{
+                let $bytes = halves.0;
+                let low = _mm256_movemask_epi8($is) as u32;
+                let $bytes = halves.1;
+                let high = _mm256_movemask_epi8($is) as u32;
+                u64::from(low) | u64::from(high) << 32
+            }};
+        }
+        let between = |bytes: __m256i, first: u8, last: u8| {
+            // Bytes from `first` on are shifted to the bottom of the signed range.
             let shifted = _mm256_add_epi8(bytes, _mm256_set1_epi8(0x80_u8.wrapping_sub(first) as i8));
             _mm256_cmpgt_epi8(_mm256_set1_epi8((0x81 + (last - first)) as i8), shifted)
         };
-        // SAFETY: this function has AVX2.
-        let equal = |bytes: __m256i, byte: u8| unsafe { _mm256_cmpeq_epi8(bytes, _mm256_set1_epi8(byte as i8)) };
-        // SAFETY: this function has AVX2.
-        unsafe {
-            Masks {
-                non_ascii: mask(&|bytes| bytes),
-                letters: mask(&|bytes| between(_mm256_or_si256(bytes, _mm256_set1_epi8(0x20)), b'a', b'z')),
-                upper: mask(&|bytes| between(bytes, b'A', b'Z')),
-                digits: mask(&|bytes| between(bytes, b'0', b'9')),
-                white: mask(&|bytes| _mm256_or_si256(between(bytes, b'\t', b'\r'), equal(bytes, b' '))),
-                newline: mask(&|bytes| _mm256_or_si256(equal(bytes, b'\n'), equal(bytes, b'\r'))),
-                space: mask(&|bytes| equal(bytes, b' ')),
-                apostrophe: mask(&|bytes| equal(bytes, b'\'')),
-                slash: mask(&|bytes| equal(bytes, b'/')),
-            }
+        let equal = |bytes: __m256i, byte: u8| _mm256_cmpeq_epi8(bytes, _mm256_set1_epi8(byte as i8));
+        Masks {
+            non_ascii: both!(bytes => bytes),
+            letters: both!(bytes => between(_mm256_or_si256(bytes, _mm256_set1_epi8(0x20)), b'a', b'z')),
+            upper: both!(bytes => between(bytes, b'A', b'Z')),
+            digits: both!(bytes => between(bytes, b'0', b'9')),
+            white: both!(bytes => _mm256_or_si256(between(bytes, b'\t', b'\r'), equal(bytes, b' '))),
+            newline: both!(bytes => _mm256_or_si256(equal(bytes, b'\n'), equal(bytes, b'\r'))),
+            space: both!(bytes => equal(bytes, b' ')),
+            apostrophe: both!(bytes => equal(bytes, b'\'')),
+            slash: both!(bytes => equal(bytes, b'/')),
         }
     }
 

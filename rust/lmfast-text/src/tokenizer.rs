@@ -1,23 +1,22 @@
 //! The tokenizer: a definition, and what makes it fast.
 
-use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Mutex;
 
 use lmfast_base::{AtomicFile, Control, Encode, EncodeSession, Error, Result};
 use rustc_hash::{FxHashMap, FxHashSet};
-use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
-use crate::added::{Matcher, Special};
-use crate::bpe::{Bpe, Scratch};
+use crate::added::{AddedToken, Matcher, Special};
+use crate::bpe::Bpe;
 use crate::byte_chars;
 use crate::cut::Cut;
 use crate::decode::TokenBytes;
-use crate::format::components::{Normalizer, PostProcessor};
-use crate::format::{Definition, Model};
-use crate::model::ModelEncoder;
+use crate::format::{Batching, BpeSettings, Definition, Extra, Model, Read, Source};
+use crate::model::{Characters, ModelEncoder, Scratch, SentencePiece, Unigram, WordPiece};
+use crate::normalize::Normalizers;
+use crate::post::Plans;
 use crate::session::{Options, Session};
-use crate::split::Split;
+use crate::vocabulary::Vocabulary;
 use crate::words::Words;
 
 /// The names of an end of text, the first that is a special token of the vocabulary counts.
@@ -41,11 +40,14 @@ pub const END_OF_TEXT: [&str; 6] =
 /// ```
 #[derive(Debug)]
 pub struct Tokenizer {
-    definition: Definition,
+    pub(crate) definition: Definition,
+    /// What it was read from, where the definition is not all of it.
+    source: Option<Source>,
+    pub(crate) batching: Batching,
     pub(crate) encoder: ModelEncoder,
-    pub(crate) split: Box<dyn Split>,
-    pub(crate) add_prefix_space: bool,
-    normalize: bool,
+    pub(crate) normalizers: Normalizers,
+    pub(crate) cut: Cut,
+    pub(crate) plans: Plans,
     /// Added tokens looked for before and after normalization.
     pub(crate) raw: Option<Matcher>,
     pub(crate) normalized: Option<Matcher>,
@@ -61,16 +63,22 @@ pub struct Tokenizer {
 const IDLE_LIMIT: usize = 16;
 
 impl Tokenizer {
-    /// Reads a `tokenizer.json`.
+    /// Reads a file: a `tokenizer.json`, a `.tiktoken`, a `vocab.txt`, or `vocab.json` beside `merges.txt`.
     ///
     /// # Errors
-    /// [`Error::Io`], or [`Error::Format`] that names the field.
+    /// [`Error::Io`], or [`Error::Format`] that names the field or the line.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Self::open_with(path, Extra::default())
+    }
+
+    /// Reads a file, with what a file of ranks does not say.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), and [`Error::Invalid`] where the file says it by itself.
+    pub fn open_with(path: impl AsRef<Path>, extra: Extra<'_>) -> Result<Self> {
         let path = path.as_ref();
-        let bytes = std::fs::read(path).map_err(Error::io(path))?;
-        let text = String::from_utf8(bytes)
-            .map_err(|error| Error::format(path, format!("not a tokenizer.json: {}", error.utf8_error())))?;
-        Self::parse(&text).map_err(|what| Error::format(path, what))
+        let read = Read::open(path, extra)?;
+        Self::from_read(read).map_err(|what| Error::format(path, what))
     }
 
     /// Reads the text of a `tokenizer.json`.
@@ -82,12 +90,67 @@ impl Tokenizer {
     }
 
     fn parse(text: &str) -> std::result::Result<Self, String> {
-        Self::new(Definition::parse(text)?)
+        let (definition, batching) = Definition::parse(text)?;
+        Ok(Self { batching, ..Self::new(definition)? })
+    }
+
+    fn from_read(read: Read) -> std::result::Result<Self, String> {
+        Ok(Self { batching: read.batching, ..Self::build(read.definition, read.source)? })
     }
 
     /// The text of a `tokenizer.json` that `tokenizers` reads.
     pub fn to_json(&self) -> Result<String> {
-        self.definition.write().map_err(|error| Error::invalid(format!("the tokenizer cannot be written: {error}")))
+        let written = if self.source.is_some() {
+            self.check_special_pieces()?;
+            self.definition.with_added_in_vocabulary().and_then(|definition| definition.write(&self.batching))
+        } else {
+            self.definition.write(&self.batching)
+        };
+        written.map_err(Error::invalid)
+    }
+
+    /// Refuses special tokens that the pattern leaves whole: written into the vocabulary, where `tokenizers` wants
+    /// them, they would be found in ordinary text.
+    fn check_special_pieces(&self) -> Result<()> {
+        let Model::Bpe(BpeSettings { ignore_merges: true, .. }) = &self.definition.model else { return Ok(()) };
+        for AddedToken { content, .. } in &self.definition.added_tokens {
+            let mut pieces = Vec::new();
+            for stage in &self.cut.stages {
+                stage.split.split(content, 0, &mut pieces)?;
+            }
+            if pieces.first().is_some_and(|piece| *piece == (0..content.len())) {
+                return Err(Error::invalid(format!(
+                    "a tokenizer.json cannot hold this tokenizer: its pattern leaves {content:?} whole, so that tokenizers \
+                     would take the special token for it in ordinary text; keep the file that it was read from"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// All that makes this tokenizer, for [`from_state`](Self::from_state).
+    ///
+    /// # Errors
+    /// As [`to_json`](Self::to_json).
+    pub fn state(&self) -> Result<Vec<u8>> {
+        match &self.source {
+            None => self.to_json().map(String::into_bytes),
+            Some(source) => source.to_bytes(),
+        }
+    }
+
+    /// The tokenizer of a [`state`](Self::state).
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for bytes that are none.
+    pub fn from_state(state: &[u8]) -> Result<Self> {
+        let read = || {
+            if Source::is_state(state) {
+                return Self::from_read(Source::read(state)?);
+            }
+            Self::parse(std::str::from_utf8(state).map_err(|error| error.to_string())?)
+        };
+        read().map_err(|what| Error::invalid(format!("not the state of a tokenizer: {what}")))
     }
 
     /// Writes a `tokenizer.json`.
@@ -101,47 +164,47 @@ impl Tokenizer {
     }
 
     pub(crate) fn new(definition: Definition) -> std::result::Result<Self, String> {
-        let size = added_ids(&definition)?;
-        let cut = Cut::new(definition.pre_tokenizer.as_ref())?;
-        let encoder = match &definition.model {
-            Model::Bpe(_) if !cut.byte_level => {
-                return Err(
-                    "pre_tokenizer: a BPE model is supported with ByteLevel as the last step, and this has none"
-                        .to_owned(),
-                );
+        Self::build(definition, None)
+    }
+
+    fn build(definition: Definition, source: Option<Source>) -> std::result::Result<Self, String> {
+        let size = if source.is_some() { own_added_ids(&definition) } else { added_ids(&definition) }?;
+        // A byte-level BPE takes bytes as they are; one whose tokens have affixes wants them spelled.
+        let takes_bytes = matches!(&definition.model, Model::Bpe(settings) if !settings.has_affixes());
+        let cut = Cut::new(definition.pre_tokenizer.as_ref(), takes_bytes)?;
+        let encoder = encoder(&definition, cut.byte_level)?;
+        let normalizers =
+            Normalizers::new(definition.normalizer.as_ref()).map_err(|what| format!("normalizer: {what}"))?;
+        let (mut normalized, mut raw) = (Vec::new(), Vec::new());
+        for token in &definition.added_tokens {
+            if token.normalized {
+                let spelled = normalizers.text(&token.content).map_err(|error| format!("normalizer: {error}"))?;
+                normalized.push((spelled, token.clone()));
+            } else {
+                raw.push((token.content.clone(), token.clone()));
             }
-            Model::WordLevel { .. } if cut.byte_level => {
-                return Err("pre_tokenizer: ByteLevel before a WordLevel model is not supported".to_owned());
-            }
-            Model::Bpe(_) => ModelEncoder::Bpe(Box::new(byte_level_bpe(&definition)?)),
-            Model::WordLevel { unk_token } => ModelEncoder::Words(Words::new(
-                definition.vocabulary.iter().map(|(token, id)| (token.into(), id)),
-                unk_token,
-            )),
-        };
-        let normalize = definition.normalizer.as_ref().is_some_and(composes);
-        let (normalized, raw): (Vec<_>, Vec<_>) =
-            definition.added_tokens.iter().cloned().partition(|token| token.normalized);
-        let composed = |content: &str| if normalize { content.nfc().collect() } else { content.to_owned() };
-        let around =
-            definition.post_processor.as_ref().map_or(Ok(<(Vec<u32>, Vec<u32>)>::default()), PostProcessor::around);
-        let around = around.map_err(|what| format!("post_processor: {what}"))?;
-        if let Some(id) = around.0.iter().chain(&around.1).find(|&&id| id >= size) {
-            return Err(format!("post_processor: the id {id} is not in the vocabulary of {size}"));
         }
+        let plans = Plans::new(definition.post_processor.as_ref(), size)?;
         Ok(Self {
-            raw: Matcher::new(raw.into_iter().map(|token| (token.content.clone(), token)).collect())?,
-            normalized: Matcher::new(normalized.into_iter().map(|token| (composed(&token.content), token)).collect())?,
-            tokens: TokenBytes::new(&definition, size),
+            raw: Matcher::new(raw)?,
+            normalized: Matcher::new(normalized)?,
+            tokens: TokenBytes::new(&definition, &normalizers, size)?,
             definition,
+            source,
+            batching: Batching::default(),
             encoder,
-            split: cut.split,
-            add_prefix_space: cut.add_prefix_space,
-            normalize,
-            around,
+            normalizers,
+            cut,
+            around: plans.around(),
+            plans,
             size,
             idle: Mutex::default(),
         })
+    }
+
+    /// What its file says.
+    pub(crate) fn definition(&self) -> &Definition {
+        &self.definition
     }
 
     /// The largest id plus one.
@@ -197,10 +260,10 @@ impl Tokenizer {
 
     /// Takes back the memory of a session.
     pub(crate) fn give_back(&self, scratch: Scratch) {
-        if let Ok(mut idle) = self.idle.try_lock() {
-            if idle.len() < IDLE_LIMIT {
-                idle.push(scratch);
-            }
+        if let Ok(mut idle) = self.idle.try_lock()
+            && idle.len() < IDLE_LIMIT
+        {
+            idle.push(scratch);
         }
     }
 }
@@ -216,25 +279,6 @@ impl Encode for Tokenizer {
 
     fn session(&self) -> Box<dyn EncodeSession + '_> {
         Box::new(self.session_with(Options { add_special_tokens: false, special: Special::Text }))
-    }
-}
-
-impl Tokenizer {
-    /// The text as added tokens and pieces are looked for in it.
-    pub(crate) fn normalized_text<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        if !self.normalize || text.is_ascii() || is_nfc_quick(text.chars()) == IsNormalized::Yes {
-            Cow::Borrowed(text)
-        } else {
-            Cow::Owned(text.nfc().collect())
-        }
-    }
-}
-
-/// Whether any step composes; there is no other.
-fn composes(normalizer: &Normalizer) -> bool {
-    match normalizer {
-        Normalizer::Nfc {} => true,
-        Normalizer::Sequence { normalizers } => normalizers.iter().any(composes),
     }
 }
 
@@ -261,21 +305,74 @@ fn added_ids(definition: &Definition) -> std::result::Result<u32, String> {
     Ok(size)
 }
 
-fn byte_level_bpe(definition: &Definition) -> std::result::Result<Bpe, String> {
-    let Model::Bpe(settings) = &definition.model else { return Err("model.type: BPE is wanted".to_owned()) };
+/// Checks that added tokens have ids of their own, which other formats than `tokenizer.json` give freely, and gives the
+/// largest id plus one.
+fn own_added_ids(definition: &Definition) -> std::result::Result<u32, String> {
+    let mut all: FxHashMap<u32, &str> = FxHashMap::default();
+    let mut size = definition.vocabulary.size();
+    let room = size.saturating_mul(3).saturating_add(65_536);
+    for AddedToken { id, content, .. } in &definition.added_tokens {
+        let wrong = |what: String| format!("the special token {content:?}: {what}");
+        if content.is_empty() {
+            return Err(wrong("it is empty, and could not be found".to_owned()));
+        }
+        if *id >= room {
+            return Err(wrong(format!("its id {id} is out of all proportion to the number of tokens")));
+        }
+        let same = definition.vocabulary.token(*id).filter(|token| token != content);
+        if let Some(other) = same.or(all.insert(*id, content)) {
+            return Err(wrong(format!("its id {id} is that of {other:?}")));
+        }
+        if let Some(other) = definition.vocabulary.id(content).filter(|other| other != id) {
+            return Err(wrong(format!("its id is {id}, and it is the ordinary token {other} as well")));
+        }
+        size = size.max(id + 1);
+    }
+    let mut names: Vec<&String> = definition.added_tokens.iter().map(|token| &token.content).collect();
+    names.sort();
+    match names.windows(2).find(|two| two[0] == two[1]) {
+        Some(two) => Err(format!("the special token {:?} is there twice", two[0])),
+        None => Ok(size),
+    }
+}
+
+/// Makes the model ready; `byte_level`: its pieces are text that is meant in the byte alphabet.
+fn encoder(definition: &Definition, byte_level: bool) -> std::result::Result<ModelEncoder, String> {
+    let vocabulary = &definition.vocabulary;
+    let spelled = || vocabulary.iter().map(|(token, id)| (token.into(), id));
+    Ok(match &definition.model {
+        Model::Bpe(settings) if byte_level => ModelEncoder::Bpe(Box::new(byte_level_bpe(settings, vocabulary)?)),
+        Model::Bpe(settings) => ModelEncoder::Characters(Box::new(Characters::new(settings, vocabulary))),
+        Model::WordPiece { unk_token, continuing_subword_prefix, max_input_chars_per_word } => {
+            let model =
+                WordPiece::new(vocabulary.iter(), unk_token, continuing_subword_prefix, *max_input_chars_per_word);
+            ModelEncoder::WordPiece(Box::new(model.map_err(|what| format!("model.vocab: {what}"))?))
+        }
+        Model::Unigram { scores, unk_id, byte_fallback } => {
+            let model = Unigram::new(vocabulary.iter(), scores.clone(), *unk_id, *byte_fallback);
+            ModelEncoder::Unigram(Box::new(model.map_err(|what| format!("model.vocab: {what}"))?))
+        }
+        Model::SentencePiece(settings) => {
+            let model = SentencePiece::new(settings, vocabulary).map_err(|what| format!("pieces: {what}"))?;
+            ModelEncoder::SentencePiece(Box::new(model))
+        }
+        Model::WordLevel { unk_token } => ModelEncoder::Words(Words::new(spelled(), unk_token)),
+    })
+}
+
+fn byte_level_bpe(settings: &BpeSettings, vocabulary: &Vocabulary) -> std::result::Result<Bpe, String> {
     let mut byte_ids = [0; 256];
     for byte in 0..=255 {
         let letter = byte_chars::to_char(byte);
-        byte_ids[usize::from(byte)] = definition.vocabulary.id(letter.encode_utf8(&mut [0; 4])).ok_or_else(|| {
+        byte_ids[usize::from(byte)] = vocabulary.id(letter.encode_utf8(&mut [0; 4])).ok_or_else(|| {
             format!("model.vocab: it lacks {letter:?}, the byte {byte}: text with this byte could not be encoded")
         })?;
     }
     let mut whole = FxHashMap::default();
     if settings.ignore_merges {
-        let spelled =
-            definition.vocabulary.iter().filter_map(|(token, id)| Some((byte_chars::bytes(token)?.into(), id)));
+        let spelled = vocabulary.iter().filter_map(|(token, id)| Some((byte_chars::bytes(token)?.into(), id)));
         whole.extend(spelled);
     }
-    let spelled = definition.vocabulary.iter().filter_map(|(token, id)| Some((byte_chars::bytes(token)?, id)));
+    let spelled = vocabulary.iter().filter_map(|(token, id)| Some((byte_chars::bytes(token)?, id)));
     Ok(Bpe::new(&byte_ids, &settings.merges, whole, &spelled.collect::<Vec<_>>()))
 }

@@ -3,7 +3,7 @@
 use rustc_hash::FxHashMap;
 
 /// The tokens of a model, spelled as in its file.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Vocabulary {
     tokens: Vec<Option<Box<str>>>,
     ids: FxHashMap<Box<str>, u32>,

@@ -1,8 +1,8 @@
 //! The ids of short pieces met before.
 //!
-//! Natural text repeats few pieces over and over. A slot of 32 bytes holds a piece of up to 15 bytes exactly, with its
-//! length, and up to four ids; two slots are a cache line, and a piece may lie in either of two lines. The bound is
-//! therefore fixed. Pieces that are one token are [known](super::known) and not kept here.
+//! Natural text repeats few pieces over and over. A line, as long as the processor's cache lines, holds two pieces of up
+//! to 15 bytes exactly, with up to four ids each, or one with up to eight; a piece may lie in either of two lines. The
+//! bound is therefore fixed. Pieces that are one token are [known](super::known) and not kept here.
 
 use bytemuck::{Pod, Zeroable};
 use lmfast_base::Pages;
@@ -13,28 +13,34 @@ use crate::simd::prefetch;
 pub(crate) const LONGEST: usize = 15;
 
 /// The most ids that are kept for a piece.
-pub(crate) const MOST_IDS: usize = 4;
+pub(crate) const MOST_IDS: usize = 8;
+
+/// The ids of a piece that shares its line.
+const HALF: usize = MOST_IDS / 2;
 
 /// Memory of the cache once it is in use.
-pub(crate) const BYTES: usize = PLACES * size_of::<[Slot; 2]>();
+pub(crate) const BYTES: usize = PLACES * size_of::<Line>();
 
-const PLACES: usize = 1 << 16;
+const PLACES: usize = 1 << 17;
 
-/// Fills up the ids of a slot; no id has this value.
+/// Fills up the ids of a piece; no id has this value.
 const NO_ID: u32 = u32::MAX;
 
+/// As the second key of a line: the first piece has it for itself.
+const TAKEN: u128 = u128::MAX;
+
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]
-#[repr(C)]
-struct Slot {
-    /// The bytes, zeros, and the length as the last byte; 0 in an empty slot.
-    key: u128,
+#[repr(C, align(64))]
+struct Line {
+    /// The bytes of each piece, zeros, and the length as the last byte; 0 for none.
+    keys: [u128; 2],
     ids: [u32; MOST_IDS],
 }
 
 /// The cache; it takes no memory until the first piece is kept.
 #[derive(Debug, Default)]
 pub(crate) struct PieceCache {
-    places: Pages<[Slot; 2]>,
+    lines: Pages<Line>,
 }
 
 /// A piece as a number, different for different pieces.
@@ -87,48 +93,64 @@ impl PieceCache {
     /// Says that a piece will be looked up soon.
     #[inline]
     pub(crate) fn prepare(&self, hash: u64) {
-        if let Some(slots) = self.places.get(places(hash)[0]) {
-            prefetch(slots);
+        if let Some(line) = self.lines.get(places(hash)[0]) {
+            prefetch(line);
         }
     }
 
     /// Appends the ids of a piece, if they are known.
     #[inline]
     pub(crate) fn append(&self, key: u128, hash: u64, ids: &mut Vec<u32>) -> bool {
-        let table = &*self.places;
-        if table.is_empty() {
+        let lines = &*self.lines;
+        if lines.is_empty() {
             return false;
         }
-        let [one, other] = places(hash);
-        let Some(slot) = table[one].iter().chain(&table[other]).find(|slot| slot.key == key) else { return false };
-        // All four are written, in one go, and what is too much is taken back.
-        let count = slot.ids.iter().filter(|&&id| id != NO_ID).count();
-        ids.extend_from_slice(&slot.ids);
-        ids.truncate(ids.len() - (MOST_IDS - count));
-        true
-    }
-
-    /// Keeps the ids of a piece, of which there are at most [`MOST_IDS`].
-    pub(crate) fn keep(&mut self, key: u128, hash: u64, ids: &[u32]) {
-        if self.places.is_empty() {
-            self.places = Pages::zeroed(PLACES);
-        }
-        let mut slot = Slot { key, ids: [NO_ID; MOST_IDS] };
-        for (to, &id) in slot.ids.iter_mut().zip(ids) {
-            *to = id;
-        }
-        let table = &mut *self.places;
-        let [one, other] = places(hash);
-        for line in [one, other] {
-            if let Some(empty) = table[line].iter_mut().find(|slot| slot.key == 0) {
-                *empty = slot;
-                return;
+        for place in places(hash) {
+            let line = &lines[place];
+            // All that may be are written, in one go, and what is too much is taken back.
+            if line.keys[0] == key {
+                let room = if line.keys[1] == TAKEN { MOST_IDS } else { HALF };
+                let count = line.ids[..room].iter().filter(|&&id| id != NO_ID).count();
+                ids.extend_from_slice(&line.ids);
+                ids.truncate(ids.len() - (MOST_IDS - count));
+                return true;
+            }
+            if line.keys[1] == key {
+                let count = line.ids[HALF..].iter().filter(|&&id| id != NO_ID).count();
+                ids.extend_from_slice(&line.ids[HALF..]);
+                ids.truncate(ids.len() - (HALF - count));
+                return true;
             }
         }
-        // The newer of two stays.
-        let [first, second] = &mut table[one];
-        *first = *second;
-        *second = slot;
+        false
+    }
+
+    /// Keeps the ids of a piece, of which there are at most [`MOST_IDS`], in place of older ones if need be.
+    pub(crate) fn keep(&mut self, key: u128, hash: u64, ids: &[u32]) {
+        if self.lines.is_empty() {
+            self.lines = Pages::zeroed(PLACES);
+        }
+        let lines = &mut *self.lines;
+        let [one, other] = places(hash);
+        if ids.len() > HALF {
+            let place = if lines[one].keys[0] != 0 && lines[other].keys[0] == 0 { other } else { one };
+            let mut line = Line { keys: [key, TAKEN], ids: [NO_ID; MOST_IDS] };
+            line.ids[..ids.len().min(MOST_IDS)].copy_from_slice(&ids[..ids.len().min(MOST_IDS)]);
+            lines[place] = line;
+            return;
+        }
+        let place = if lines[one].keys[1] != 0 && lines[other].keys[1] == 0 { other } else { one };
+        let line = &mut lines[place];
+        if line.keys[1] == TAKEN {
+            *line = Line { keys: [0; 2], ids: [NO_ID; MOST_IDS] };
+        } else if line.keys[0] != 0 {
+            // The newer of two stays.
+            line.keys[1] = line.keys[0];
+            line.ids.copy_within(..HALF, HALF);
+        }
+        line.keys[0] = key;
+        line.ids[..HALF].fill(NO_ID);
+        line.ids[..ids.len()].copy_from_slice(ids);
     }
 }
 
@@ -155,11 +177,24 @@ mod tests {
     #[test]
     fn what_is_kept_comes_back() {
         let mut cache = PieceCache::default();
-        let (one, two) = (key(b"one").expect("short"), key(b"two").expect("short"));
-        cache.keep(one, hash(one), &[5]);
-        let mut ids = vec![9];
-        assert!(cache.append(one, hash(one), &mut ids) && !cache.append(two, hash(two), &mut ids));
-        assert_eq!(ids, [9, 5]);
-        assert_eq!(BYTES, 4 << 20);
+        let pieces: Vec<(u128, Vec<u32>)> = (0..300_000_u32)
+            .map(|number| (key(format!("{number}").as_bytes()).expect("short"), (0..=number % 8).collect()))
+            .collect();
+        for (key, ids) in &pieces {
+            let mut found = vec![9];
+            assert!(!cache.append(*key, hash(*key), &mut found) && found == [9]);
+            cache.keep(*key, hash(*key), ids);
+            assert!(cache.append(*key, hash(*key), &mut found) && found[1..] == *ids);
+        }
+        let (mut kept, mut found) = (0, Vec::new());
+        for (key, ids) in &pieces {
+            found.clear();
+            if cache.append(*key, hash(*key), &mut found) {
+                assert_eq!(found, *ids);
+                kept += 1;
+            }
+        }
+        assert!((100_000..300_000).contains(&kept), "{kept}");
+        assert_eq!(BYTES, 8 << 20);
     }
 }

@@ -88,11 +88,12 @@ impl Bpe {
     /// Appends the ids of a piece.
     pub(crate) fn encode(&self, piece: &[u8], scratch: &mut Scratch, ids: &mut Vec<u32>) {
         if !piece.is_empty() {
-            let key = key(piece).unwrap_or(TOO_LONG);
-            let hash = hash(key);
-            match self.known.view().get(key, hash) {
+            let Some(key) = key(piece) else {
+                return self.encode_unknown(piece, TOO_LONG, long_cache::hash(piece), scratch, ids);
+            };
+            match self.known.view().get(key, hash(key)) {
                 Some(id) => ids.push(id),
-                None => self.encode_unknown(piece, key, hash, scratch, ids),
+                None => self.encode_unknown(piece, key, hash(key), scratch, ids),
             }
         }
     }
@@ -118,17 +119,22 @@ impl Bpe {
             from = split.split(text, from, &mut pieces)?;
             keys.extend(pieces.iter().map(|piece| {
                 let key = key_at(bytes, piece);
+                if key == TOO_LONG {
+                    let hash = long_cache::hash(&bytes[piece.start..piece.end.min(piece.start + long_cache::LONGEST)]);
+                    scratch.long_cache.prepare(hash);
+                    return (key, hash);
+                }
                 let hash = hash(key);
                 known.prepare(hash);
                 (key, hash)
             }));
             found.clear();
-            found.extend(keys.iter().map(|&(key, hash)| match known.get(key, hash) {
-                Some(id) => id,
-                None => {
+            found.extend(keys.iter().map(|&(key, hash)| {
+                let id = if key == TOO_LONG { None } else { known.get(key, hash) };
+                if id.is_none() {
                     scratch.cache.prepare(hash);
-                    NO_ID
                 }
+                id.unwrap_or(NO_ID)
             }));
             for (index, &id) in found.iter().enumerate() {
                 if id == NO_ID {
@@ -148,31 +154,33 @@ impl Bpe {
         long::merge(&self.merges, &symbols, ids);
     }
 
-    /// Appends the ids of a piece that is not known, with its key, or [`TOO_LONG`], and that one's hash.
+    /// Appends the ids of a piece that is not known, with its key and that one's hash, or [`TOO_LONG`] and its own hash.
     #[inline]
     fn encode_unknown(&self, piece: &[u8], key: u128, hash: u64, scratch: &mut Scratch, ids: &mut Vec<u32>) {
-        if key == TOO_LONG || !scratch.cache.append(key, hash, ids) {
-            self.encode_rare(piece, key, hash, scratch, ids);
+        let found = if key != TOO_LONG {
+            scratch.cache.append(key, hash, ids)
+        } else if piece.len() <= long_cache::LONGEST {
+            scratch.long_cache.append(piece, hash, ids)
+        } else {
+            false
+        };
+        if !found {
+            self.encode_new(piece, key, hash, scratch, ids);
         }
     }
 
-    /// [`encode_unknown`](Self::encode_unknown) for a piece that is not among the short ones met before.
+    /// [`encode_unknown`](Self::encode_unknown) for a piece that was not kept.
     #[cold]
-    fn encode_rare(&self, piece: &[u8], key: u128, hash: u64, scratch: &mut Scratch, ids: &mut Vec<u32>) {
+    fn encode_new(&self, piece: &[u8], key: u128, hash: u64, scratch: &mut Scratch, ids: &mut Vec<u32>) {
         let before = ids.len();
-        if piece.len() > long_cache::LONGEST {
-            return self.merge(piece, &mut scratch.symbols, ids);
-        }
-        let long_hash = long_cache::hash(piece);
-        if scratch.long_cache.append(piece, long_hash, ids) {
-            return;
-        }
         self.merge(piece, &mut scratch.symbols, ids);
         let ids = &ids[before..];
-        if key != TOO_LONG && ids.len() <= MOST_IDS {
+        if key == TOO_LONG {
+            if piece.len() <= long_cache::LONGEST {
+                scratch.long_cache.keep(piece, hash, ids);
+            }
+        } else if ids.len() <= MOST_IDS {
             scratch.cache.keep(key, hash, ids);
-        } else {
-            scratch.long_cache.keep(piece, long_hash, ids);
         }
     }
 

@@ -18,7 +18,8 @@ struct Line {
     /// 0 is no piece.
     keys: [u128; WIDTH],
     ids: [u32; WIDTH],
-    unused: u32,
+    /// 1 if a piece that belongs here lies in the next line, for want of room.
+    overflows: u32,
 }
 
 /// The table.
@@ -49,6 +50,7 @@ impl Known {
                 if let Some(place) = lines[line].keys.iter().position(|&known| known == 0 || known == key) {
                     break place;
                 }
+                lines[line].overflows = 1;
                 line = (line + 1) & (lines.len() - 1);
             };
             lines[line].keys[place] = key;
@@ -84,7 +86,7 @@ impl View<'_> {
                     return Some(line.ids[place]);
                 }
             }
-            if line.keys[WIDTH - 1] == 0 {
+            if line.overflows == 0 {
                 return None;
             }
             at = (at + 1) & (self.lines.len() - 1);

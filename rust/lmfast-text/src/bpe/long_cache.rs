@@ -1,7 +1,7 @@
 //! The ids of pieces met before that are long or make many tokens: words of other scripts, identifiers.
 //!
-//! Pieces and their ids lie one behind the other; a table of hashes points at them. When there is no more room all is
-//! forgotten, so that the memory is bounded by [`BYTES`].
+//! Each piece lies behind its ids, in words of 32 bits; a table of hashes points at them. When there is no more room all
+//! is forgotten, so that the memory is bounded by [`BYTES`].
 
 use std::hash::Hasher;
 
@@ -9,36 +9,37 @@ use bytemuck::{Pod, Zeroable};
 use lmfast_base::Pages;
 use rustc_hash::FxHasher;
 
+use crate::simd::prefetch;
+
 /// The longest piece that is kept, in bytes.
 pub(crate) const LONGEST: usize = 96;
 
-const PLACES: usize = 1 << 15;
+const PLACES: usize = 1 << 16;
 /// Slots in a place, which is a cache line.
 const WIDTH: usize = 4;
-/// Room for pieces, in bytes, and for as many bytes of ids.
-const ROOM: usize = 1 << 22;
+/// Room for ids and pieces, in words.
+const ROOM: usize = 1 << 20;
 
 /// Memory of the cache once it is in use.
-pub(crate) const BYTES: usize = PLACES * size_of::<[Slot; WIDTH]>() + ROOM * 2;
+pub(crate) const BYTES: usize = PLACES * size_of::<[Slot; WIDTH]>() + ROOM * size_of::<u32>();
 
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]
 #[repr(C)]
 struct Slot {
     hash: u32,
-    /// Where piece and ids begin.
-    piece: u32,
-    ids: u32,
-    length: u16,
-    /// 0 in an empty slot.
-    count: u16,
+    /// Where the ids begin; the piece follows.
+    start: u32,
+    /// How many ids there are; 0 in an empty slot.
+    count: u32,
+    /// The bytes of the piece.
+    length: u32,
 }
 
 /// The cache; it takes no memory until the first piece is kept.
 #[derive(Debug, Default)]
 pub(crate) struct LongCache {
     places: Pages<[Slot; WIDTH]>,
-    pieces: Vec<u8>,
-    ids: Vec<u32>,
+    words: Vec<u32>,
 }
 
 /// Spreads the bits of a piece.
@@ -55,15 +56,23 @@ fn place(hash: u64) -> usize {
 }
 
 impl LongCache {
+    /// Says that a piece will be looked up soon.
+    #[inline]
+    pub(crate) fn prepare(&self, hash: u64) {
+        if let Some(slots) = self.places.get(place(hash)) {
+            prefetch(slots);
+        }
+    }
+
     /// Appends the ids of a piece, if they are known.
     #[inline]
     pub(crate) fn append(&self, piece: &[u8], hash: u64, ids: &mut Vec<u32>) -> bool {
         let Some(slots) = self.places.get(place(hash)) else { return false };
         for slot in slots.iter().filter(|slot| slot.hash == hash as u32 && slot.count > 0) {
-            let (start, length) = (slot.piece as usize, usize::from(slot.length));
-            if self.pieces.get(start..start + length) == Some(piece) {
-                let start = slot.ids as usize;
-                ids.extend_from_slice(&self.ids[start..start + usize::from(slot.count)]);
+            let (found, behind) = self.words[slot.start as usize..].split_at(slot.count as usize);
+            let bytes: &[u8] = bytemuck::cast_slice(behind);
+            if bytes.get(..slot.length as usize) == Some(piece) {
+                ids.extend_from_slice(found);
                 return true;
             }
         }
@@ -72,24 +81,20 @@ impl LongCache {
 
     /// Keeps the ids of a piece of at most [`LONGEST`] bytes, in place of the oldest with the same place.
     pub(crate) fn keep(&mut self, piece: &[u8], hash: u64, ids: &[u32]) {
-        let is_full = self.pieces.len() + piece.len() > ROOM || self.ids.len() + ids.len() > ROOM / 4;
-        if self.places.is_empty() || is_full {
+        if self.places.is_empty() || self.words.len() + ids.len() + LONGEST > ROOM {
             self.places = Pages::zeroed(PLACES);
-            self.pieces.clear();
-            self.ids.clear();
+            self.words.clear();
         }
-        let slot = Slot {
-            hash: hash as u32,
-            piece: self.pieces.len() as u32,
-            ids: self.ids.len() as u32,
-            length: piece.len() as u16,
-            count: ids.len() as u16,
-        };
+        let (hash_low, start) = (hash as u32, self.words.len() as u32);
+        self.words.extend_from_slice(ids);
+        self.words.extend(piece.chunks(4).map(|chunk| {
+            let mut word = [0; 4];
+            word[..chunk.len()].copy_from_slice(chunk);
+            u32::from_ne_bytes(word)
+        }));
         let slots = &mut self.places[place(hash)];
         slots.rotate_right(1);
-        slots[0] = slot;
-        self.pieces.extend_from_slice(piece);
-        self.ids.extend_from_slice(ids);
+        slots[0] = Slot { hash: hash_low, start, count: ids.len() as u32, length: piece.len() as u32 };
     }
 }
 
@@ -109,7 +114,7 @@ mod tests {
             ids.clear();
             assert!(cache.append(piece, hash(piece), &mut ids) && ids == [number, 1]);
         }
-        assert!(cache.pieces.len() <= ROOM && cache.ids.len() <= ROOM / 4);
+        assert!(cache.words.len() <= ROOM);
         let known = |piece: &&String| cache.append(piece.as_bytes(), hash(piece.as_bytes()), &mut Vec::new());
         let count = pieces.iter().filter(known).count();
         assert!((1000..200_000).contains(&count), "{count}");

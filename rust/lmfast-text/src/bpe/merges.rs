@@ -21,6 +21,8 @@ pub(crate) struct MergeTable {
     slots: Vec<u64>,
     shift: u32,
     wide: Option<FxHashMap<u64, u32>>,
+    /// A bit for each place of a pair: most pairs that do not merge are told here, in a table that stays near.
+    filter: Vec<u64>,
     /// The id that each rank makes.
     merged: Vec<u32>,
     /// No merge can make a pair that should have been merged before it.
@@ -38,6 +40,7 @@ impl MergeTable {
             slots: vec![EMPTY; 1 << bits],
             shift: 64 - bits,
             wide: (!fits).then(FxHashMap::default),
+            filter: vec![0; 1 << FILTER_BITS >> 6],
             merged: merges.iter().map(|&(_, _, merged)| merged).collect(),
             is_monotone: false,
         };
@@ -47,6 +50,8 @@ impl MergeTable {
             } else {
                 let key = narrow(left, right);
                 let slot = table.find(key);
+                let bit = filter_bit(mix(key));
+                table.filter[bit / 64] |= 1 << (bit % 64);
                 table.slots[slot] = key << RANK_BITS | u64::from(rank);
             }
         }
@@ -63,7 +68,12 @@ impl MergeTable {
         if left >= 1 << ID_BITS || right >= 1 << ID_BITS {
             return NONE;
         }
-        match self.slots[self.find(narrow(left, right))] {
+        let key = narrow(left, right);
+        let bit = filter_bit(mix(key));
+        if self.filter[bit / 64] >> (bit % 64) & 1 == 0 {
+            return NONE;
+        }
+        match self.slots[self.find(key)] {
             EMPTY => NONE,
             slot => (slot & ((1 << RANK_BITS) - 1)) as u32,
         }
@@ -84,7 +94,7 @@ impl MergeTable {
     #[inline]
     fn find(&self, key: u64) -> usize {
         let mask = self.slots.len() - 1;
-        let mut slot = (key.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> self.shift) as usize & mask;
+        let mut slot = (mix(key) >> self.shift) as usize & mask;
         loop {
             let found = self.slots[slot];
             if found >> RANK_BITS == key || found == EMPTY {
@@ -93,6 +103,20 @@ impl MergeTable {
             slot = (slot + 1) & mask;
         }
     }
+}
+
+/// Bits in the filter.
+const FILTER_BITS: u32 = 20;
+
+#[inline]
+fn mix(key: u64) -> u64 {
+    key.wrapping_mul(0x9E37_79B9_7F4A_7C15)
+}
+
+/// A place in the filter, from other bits than the place in the table.
+#[inline]
+fn filter_bit(mixed: u64) -> usize {
+    (mixed >> 20) as usize & ((1 << FILTER_BITS) - 1)
 }
 
 fn is_monotone(merges: &[(u32, u32, u32)], largest: u32) -> bool {

@@ -36,7 +36,7 @@ pub(crate) fn merge(merges: &MergeTable, symbols: &[u32], mut give: impl FnMut(T
         ids[at] = merges.merged((least / MOST as u64) as u32);
         order[second] = u64::MAX;
         alive &= !(1 << second);
-        let third = behind & behind - 1;
+        let third = behind & (behind - 1);
         order[at] = if third == 0 { u64::MAX } else { rank(ids[at], ids[third.trailing_zeros() as usize], at) };
         let before = alive & ((1 << at) - 1);
         if before != 0 {

@@ -39,8 +39,8 @@ impl Masks {
         for (index, word) in window.chunks_exact(8).enumerate() {
             let word = word.try_into().map_or(0, u64::from_le_bytes);
             let low = word & !HIGH;
-            let lower = low | 0x20 * ONES;
-            let mut set = |mask: &mut u64, bytes: u64| *mask |= gather(bytes) << (8 * index);
+            let lower = low | (0x20 * ONES);
+            let set = |mask: &mut u64, bytes: u64| *mask |= gather(bytes) << (8 * index);
             set(&mut masks.non_ascii, word & HIGH);
             set(&mut masks.letters, between(lower, b'a', b'z'));
             set(&mut masks.upper, between(low, b'A', b'Z'));

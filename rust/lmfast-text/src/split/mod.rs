@@ -5,11 +5,12 @@
 
 pub mod cl100k;
 mod classes;
+pub(crate) mod find;
 pub mod gpt2;
 pub(crate) mod masks;
 pub mod o200k;
 pub mod regex;
-mod simple;
+pub(crate) mod simple;
 mod window;
 
 use std::fmt;
@@ -125,10 +126,12 @@ pub(crate) mod strategies {
         let all: Vec<char> = ('\0'..=char::MAX).collect();
         (0..all.len()).step_by(10_000).map(move |from| {
             let surroundings = [" ", "a", "7", "!", "  ", "\u{3000} ", "A", "\n", "'s", "/"];
-            let characters = all[from..].iter().take(10_000).enumerate();
-            characters
-                .map(|(index, character)| format!("{character}{}", surroundings[(index + from / 10_000) % 10]))
-                .collect()
+            let mut text = String::new();
+            for (index, &character) in all[from..].iter().take(10_000).enumerate() {
+                text.push(character);
+                text.push_str(surroundings[(index + from / 10_000) % 10]);
+            }
+            text
         })
     }
 }

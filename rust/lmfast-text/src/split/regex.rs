@@ -50,6 +50,33 @@ impl Pattern {
     pub fn literal(text: &str) -> Result<Self> {
         Self::new(&fancy_regex::escape(text))
     }
+
+    /// Appends all matches in order; an empty one that touches the end of the match before does not count.
+    pub(crate) fn matches(&self, text: &str, matches: &mut Vec<Range<usize>>) -> Result<()> {
+        let (mut search, mut last_end) = (0, None);
+        while search <= text.len() {
+            let Some((start, end)) = self.find(text, search)? else { break };
+            if start == end && last_end == Some(end) {
+                search = end + text[end..].chars().next().map_or(1, char::len_utf8);
+                continue;
+            }
+            matches.push(start..end);
+            search = end;
+            last_end = Some(end);
+        }
+        Ok(())
+    }
+
+    /// The next match from a byte on.
+    fn find(&self, text: &str, from: usize) -> Result<Option<(usize, usize)>> {
+        let found = self.regex.find_from_pos(text, from).map_err(|error| {
+            Error::invalid(format!(
+                "the pattern {:?} does not come to an end on the text from byte {from} on ({error}): it backtracks too much; use possessive quantifiers or atomic groups",
+                self.source
+            ))
+        })?;
+        Ok(found.map(|found| (found.start(), found.end())))
+    }
 }
 
 /// Spells out `\w` and `\W`.
@@ -105,13 +132,7 @@ impl Split for Pattern {
     fn split(&self, text: &str, mut from: usize, pieces: &mut Vec<Range<usize>>) -> Result<usize> {
         let mut search = from;
         while from < text.len() && pieces.len() < BATCH {
-            let found = self.regex.find_from_pos(text, search).map_err(|error| {
-                Error::invalid(format!(
-                    "the pattern {:?} does not come to an end on the text from byte {search} on ({error}): it backtracks too much; use possessive quantifiers or atomic groups",
-                    self.source
-                ))
-            })?;
-            let Some((start, end)) = found.map(|found| (found.start(), found.end())) else {
+            let Some((start, end)) = self.find(text, search)? else {
                 pieces.push(from..text.len());
                 return Ok(text.len());
             };

@@ -12,8 +12,8 @@ use lmfast_base::source::Documents;
 use lmfast_base::{Control, Result};
 use rayon::ThreadPool;
 
+use super::pieces::Pieces;
 use super::table::{LongTable, ShortTable, hash, hash_bytes, key};
-use crate::split::Split;
 
 /// Parts of the shared tables: a power of two.
 const PARTS: usize = 64;
@@ -76,7 +76,7 @@ impl Counts {
 pub(super) fn count(
     documents: impl Iterator<Item = Result<Documents>> + Send,
     source_bytes: u64,
-    split: &dyn Split,
+    pieces: &Pieces,
     pool: &ThreadPool,
     control: &Control,
 ) -> Result<Counts> {
@@ -84,7 +84,7 @@ pub(super) fn count(
     let shared: Vec<Mutex<Part>> = (0..PARTS).map(|_| Mutex::default()).collect();
     let (reader, failed) = (Mutex::new(documents.fuse()), AtomicBool::new(false));
     let outcomes: Vec<Result<()>> = pool.broadcast(|_| {
-        let outcome = count_batches(&reader, split, &shared, &failed, control);
+        let outcome = count_batches(&reader, pieces, &shared, &failed, control);
         failed.fetch_or(outcome.is_err(), Ordering::Relaxed);
         outcome
     });
@@ -96,26 +96,21 @@ pub(super) fn count(
 /// Counts one batch after the other until there is none, or another thread has failed.
 fn count_batches(
     reader: &Mutex<impl Iterator<Item = Result<Documents>>>,
-    split: &dyn Split,
+    pieces: &Pieces,
     shared: &[Mutex<Part>],
     failed: &AtomicBool,
     control: &Control,
 ) -> Result<()> {
-    let (mut counter, mut pieces) = (Counter::new(shared), Vec::new());
+    let (mut counter, mut ranges) = (Counter::new(shared), Vec::new());
     while !failed.load(Ordering::Relaxed) {
         control.check()?;
         let next = reader.lock().unwrap_or_else(PoisonError::into_inner).next();
         let Some(batch) = next else { break };
         let batch = batch?;
         for document in batch.iter() {
-            let mut from = 0;
-            while from < document.len() {
-                control.check()?;
-                from = split.split(document, from, &mut pieces)?;
-                for piece in pieces.drain(..) {
-                    counter.add(document.as_bytes(), piece.start, piece.end);
-                }
-            }
+            pieces.each(document, &mut ranges, control, &mut |text, range| {
+                counter.add(text.as_bytes(), range.start, range.end);
+            })?;
         }
         control.advance(batch.source_bytes);
     }
@@ -218,8 +213,12 @@ fn part_of(hash: u64) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::split::WhiteSpace;
+    use crate::format::components::PreTokenizer;
     use lmfast_base::{Error, threads};
+
+    fn white_space() -> Pieces {
+        Pieces::new(None, Some(&PreTokenizer::WhitespaceSplit {})).expect("is ready")
+    }
 
     #[test]
     fn every_thread_number_counts_alike() {
@@ -231,9 +230,14 @@ mod tests {
             })
         };
         let sorted = |threads| {
-            let counts =
-                count(documents(), 0, &WhiteSpace, &threads::pool(Some(threads)).expect("starts"), &Control::default())
-                    .expect("counts");
+            let counts = count(
+                documents(),
+                0,
+                &white_space(),
+                &threads::pool(Some(threads)).expect("starts"),
+                &Control::default(),
+            )
+            .expect("counts");
             let mut all: Vec<(Vec<u8>, u64)> = counts.iter().map(|(piece, count)| (piece.to_vec(), count)).collect();
             all.sort();
             assert_eq!(counts.len(), all.len());
@@ -248,43 +252,17 @@ mod tests {
     #[test]
     fn what_falls_out_of_a_thread_s_table_is_counted() {
         let documents = || (0..8).map(|_| Ok((0..60_000).map(|word| format!("{word} a{}", word * 31)).collect()));
-        let counts = count(documents(), 0, &WhiteSpace, &threads::pool(Some(2)).expect("starts"), &Control::default())
-            .expect("counts");
+        let counts =
+            count(documents(), 0, &white_space(), &threads::pool(Some(2)).expect("starts"), &Control::default())
+                .expect("counts");
         assert_eq!(counts.len(), 120_000);
         assert!(counts.iter().all(|(_, count)| count == 8));
     }
 
     #[test]
-    #[ignore]
-    fn speed() {
-        use lmfast_base::source::{Files, Options};
-        for threads in [1] {
-            let files = Files::new(
-                vec!["/tmp/train/blogs.txt".into()],
-                Options { lines: true, keep_line_ends: true, ..Options::default() },
-            )
-            .unwrap();
-            let pool = threads::pool(Some(threads)).unwrap();
-            let cpu = || {
-                std::fs::read_to_string("/proc/self/stat")
-                    .unwrap()
-                    .split(' ')
-                    .skip(13)
-                    .take(2)
-                    .map(|x| x.parse::<u64>().unwrap())
-                    .sum::<u64>()
-                    * 10
-            };
-            let (start, begin) = (std::time::Instant::now(), cpu());
-            let counts = count(files, 0, &crate::split::gpt2::Gpt2, &pool, &Control::default()).unwrap();
-            println!("{threads} {:?} cpu {} {}", start.elapsed(), cpu() - begin, counts.len());
-        }
-    }
-
-    #[test]
     fn the_reader_s_error_comes_back() {
         let documents = [Ok(["a"].into_iter().collect()), Err(Error::invalid("broken"))].into_iter();
-        let error = count(documents, 0, &WhiteSpace, &threads::pool(Some(2)).expect("starts"), &Control::default())
+        let error = count(documents, 0, &white_space(), &threads::pool(Some(2)).expect("starts"), &Control::default())
             .expect_err("fails");
         assert_eq!(error.to_string(), "broken");
     }

@@ -33,7 +33,8 @@ pub(super) struct Rules<'a> {
 /// Tokens by id and ids by token.
 #[derive(Debug, Default)]
 pub(super) struct Tokens {
-    spelled: Vec<String>,
+    /// By id; none where an id is not used.
+    spelled: Vec<Option<String>>,
     ids: FxHashMap<String, u32>,
 }
 
@@ -41,19 +42,35 @@ impl Tokens {
     /// The id of a token, which is added if it is new.
     pub(super) fn id(&mut self, token: String) -> u32 {
         *self.ids.entry(token).or_insert_with_key(|token| {
-            self.spelled.push(token.clone());
+            self.spelled.push(Some(token.clone()));
             self.spelled.len() as u32 - 1
         })
     }
 
-    /// How many there are.
+    /// Leaves ids out up to one.
+    pub(super) fn skip_to(&mut self, id: u32) {
+        while self.spelled.len() < id as usize {
+            self.spelled.push(None);
+        }
+    }
+
+    /// The largest id plus one.
     pub(super) fn len(&self) -> usize {
         self.spelled.len()
     }
 
-    /// They in the order of their ids.
-    pub(super) fn into_spelled(self) -> Vec<String> {
+    /// By id, how many characters each has.
+    pub(super) fn lengths(&self) -> Vec<u64> {
+        self.spelled.iter().map(|token| token.as_ref().map_or(0, |token| token.chars().count() as u64)).collect()
+    }
+
+    /// They by id.
+    pub(super) fn into_spelled(self) -> Vec<Option<String>> {
         self.spelled
+    }
+
+    fn spelled(&self, id: u32) -> &str {
+        self.spelled[id as usize].as_deref().unwrap_or_default()
     }
 }
 
@@ -87,9 +104,9 @@ pub(super) fn merge(
         }
         let (left, right) = ((top.pair.0 >> 32) as u32, top.pair.0 as u32);
         let before = tokens.len();
-        let behind = tokens.spelled[right as usize].as_str();
+        let behind = tokens.spelled(right);
         let behind = behind.strip_prefix(rules.prefix).unwrap_or(behind);
-        let merged = tokens.id([tokens.spelled[left as usize].as_str(), behind].concat());
+        let merged = tokens.id([tokens.spelled(left), behind].concat());
         let length = lengths[left as usize] + lengths[right as usize];
         if merged as usize == lengths.len() {
             lengths.push(length);

@@ -8,13 +8,17 @@ use rustc_hash::FxHashMap;
 use super::neighbours::Neighbours;
 use super::queue::{Places, Queue, Queued};
 use super::sequences::{Changes, Sequences};
-use crate::bpe::pack;
 
 /// A hash table with linear probing from pairs, the left id in the high half, to counts.
 #[derive(Debug)]
 pub(super) struct Pairs {
     slots: Vec<(u64, u64)>,
     used: usize,
+}
+
+/// Two ids in one number, ordered by the left one.
+fn pack(left: u32, right: u32) -> u64 {
+    u64::from(left) << 32 | u64::from(right)
 }
 
 /// No pair of two ids below `u32::MAX`.

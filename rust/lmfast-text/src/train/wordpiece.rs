@@ -22,19 +22,21 @@ pub(super) fn train(counts: Counts, config: &Config, control: &Control) -> Resul
     for token in &config.special_tokens {
         tokens.id(token.clone());
     }
+    let mut lengths = tokens.lengths();
     let first: BTreeMap<char, u32> =
         alphabet.iter().map(|&character| (character, tokens.id(character.to_string()))).collect();
     let others: BTreeMap<char, u32> =
         behind.iter().map(|&character| (character, tokens.id(format!("{PREFIX}{character}")))).collect();
-    let lengths = vec![1; tokens.len()];
+    lengths.resize(tokens.len(), 1);
     let mut words = Sequences::default();
     for part in counts.into_parts() {
         control.check()?;
         for (word, count) in part.iter() {
             let characters = String::from_utf8_lossy(word);
-            let ids = characters.chars().enumerate().filter_map(|(index, character)| {
-                if index == 0 { &first } else { &others }.get(&character).copied()
-            });
+            let ids = characters
+                .chars()
+                .enumerate()
+                .filter_map(|(index, character)| if index == 0 { &first } else { &others }.get(&character).copied());
             words.push(count, ids)?;
         }
     }
@@ -45,7 +47,7 @@ pub(super) fn train(counts: Counts, config: &Config, control: &Control) -> Resul
         prefix: PREFIX,
     };
     merge(&mut tokens, lengths, words, rules, control)?;
-    Ok(tokens.into_spelled())
+    Ok(tokens.into_spelled().into_iter().flatten().collect())
 }
 
 /// The characters that become tokens, and those of them that occur behind another one.

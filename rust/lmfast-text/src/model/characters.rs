@@ -1,0 +1,310 @@
+//! BPE on characters, as Llama 2, Mistral and Gemma have it: a piece begins as its characters, those that the
+//! vocabulary lacks as their bytes or as the unknown token, and is merged by rank.
+//!
+//! Such vocabularies often come without a pre-tokenizer: a whole text is one piece, with U+2581 for its spaces. Where
+//! no merge has, at a place where U+2581 follows another character, one token end and the other begin, no token
+//! crosses such a place, and the words between are merged, and remembered, one by one.
+
+use std::ops::Range;
+
+use lmfast_base::Result;
+use rustc_hash::FxHashMap;
+
+use super::cache::{LONGEST, hash};
+use super::merger::{Merge, Merger, Symbol};
+use super::{Scratch, byte_token, no_unknown};
+use crate::format::BpeSettings;
+use crate::vocabulary::Vocabulary;
+
+/// What stands for a space.
+const SPACE: char = '\u{2581}';
+
+/// The model.
+#[derive(Debug)]
+pub(crate) struct Characters {
+    /// The token of each character in each [place](Place).
+    tokens: [FxHashMap<char, u32>; 4],
+    merger: Merger,
+    /// The tokens that a piece is as a whole, without merging.
+    whole: FxHashMap<Box<str>, u32>,
+    /// The token of each byte.
+    bytes: Option<Box<[Option<u32>; 256]>>,
+    unk_token: Option<String>,
+    unknown: Option<u32>,
+    fuse_unk: bool,
+    prefix: String,
+    suffix: String,
+    cut: bool,
+}
+
+/// Where in its piece a character stands: whether it is not the first, and whether it is the last.
+fn place(is_first: bool, is_last: bool) -> usize {
+    usize::from(!is_first) | usize::from(is_last) << 1
+}
+
+impl Characters {
+    pub(crate) fn new(settings: &BpeSettings, vocabulary: &Vocabulary) -> Self {
+        let affix = |affix: &Option<String>| affix.clone().unwrap_or_default();
+        let (prefix, suffix) = (affix(&settings.continuing_subword_prefix), affix(&settings.end_of_word_suffix));
+        let token_of = |place: usize| {
+            let (prefix, suffix) =
+                (if place & 1 > 0 { &*prefix } else { "" }, if place & 2 > 0 { &*suffix } else { "" });
+            let bare = |(token, id): (&str, u32)| {
+                let mut characters = token.strip_prefix(prefix)?.strip_suffix(suffix)?.chars();
+                characters.next().filter(|_| characters.next().is_none()).map(|character| (character, id))
+            };
+            vocabulary.iter().filter_map(bare).collect()
+        };
+        let whole = vocabulary.iter().map(|(token, id)| (token.into(), id)).filter(|_| settings.ignore_merges);
+        let byte_ids = || Box::new(std::array::from_fn(|byte| vocabulary.id(&byte_token(byte as u8))));
+        let merges = settings.merges.iter().zip(0..);
+        Self {
+            tokens: std::array::from_fn(token_of),
+            merger: Merger::new(merges.map(|(&(left, right, merged), rank)| Merge { left, right, rank, merged })),
+            whole: whole.collect(),
+            bytes: settings.byte_fallback.then(byte_ids),
+            unknown: settings.unk_token.as_ref().and_then(|token| vocabulary.id(token)),
+            unk_token: settings.unk_token.clone(),
+            fuse_unk: settings.fuse_unk,
+            cut: prefix.is_empty() && suffix.is_empty() && can_be_cut(settings, vocabulary),
+            prefix,
+            suffix,
+        }
+    }
+
+    /// Appends the ids of a piece and, where asked, the bytes that each covers.
+    pub(crate) fn encode(
+        &self,
+        piece: &str,
+        scratch: &mut Scratch,
+        ids: &mut Vec<u32>,
+        mut spans: Option<&mut Vec<Range<usize>>>,
+    ) -> Result<()> {
+        if let Some(&id) = self.whole.get(piece) {
+            ids.push(id);
+            if let Some(spans) = spans {
+                spans.push(0..piece.len());
+            }
+            return Ok(());
+        }
+        if !self.cut {
+            return self.word(piece, 0, scratch, ids, spans);
+        }
+        let mut start = 0;
+        while start < piece.len() {
+            let end = start + word_length(&piece[start..]);
+            self.word(&piece[start..end], start, scratch, ids, spans.as_deref_mut())?;
+            start = end;
+        }
+        Ok(())
+    }
+
+    /// Takes a word that begins `start` bytes into its piece.
+    fn word(
+        &self,
+        word: &str,
+        start: usize,
+        scratch: &mut Scratch,
+        ids: &mut Vec<u32>,
+        spans: Option<&mut Vec<Range<usize>>>,
+    ) -> Result<()> {
+        let mut symbols = std::mem::take(&mut scratch.symbols);
+        if let Some(spans) = spans {
+            self.merge(word, &mut symbols)?;
+            let mut start = start;
+            for symbol in &symbols {
+                let end = start + symbol.bytes as usize;
+                spans.push(std::mem::replace(&mut start, end)..end);
+            }
+            ids.extend(symbols.iter().map(|symbol| symbol.id));
+        } else if word.len() > LONGEST {
+            self.merge(word, &mut symbols)?;
+            ids.extend(symbols.iter().map(|symbol| symbol.id));
+        } else {
+            let hash = hash(word.as_bytes(), 0);
+            if let Some(known) = scratch.words.get(word.as_bytes(), 0, hash) {
+                ids.extend_from_slice(known);
+            } else {
+                self.merge(word, &mut symbols)?;
+                let before = ids.len();
+                ids.extend(symbols.iter().map(|symbol| symbol.id));
+                scratch.words.keep(word.as_bytes(), 0, hash, &ids[before..]);
+            }
+        }
+        scratch.symbols = symbols;
+        Ok(())
+    }
+
+    fn merge(&self, word: &str, symbols: &mut Vec<Symbol>) -> Result<()> {
+        symbols.clear();
+        self.symbols(word, symbols)?;
+        self.merger.merge(symbols);
+        Ok(())
+    }
+
+    /// The symbols that a word begins as. An unknown character waits until the next known one, and bytes that come
+    /// before that overtake it, as in `tokenizers`; a character that nothing stands for is left out.
+    fn symbols(&self, word: &str, symbols: &mut Vec<Symbol>) -> Result<()> {
+        let mut waiting: Option<Symbol> = None;
+        for (at, character) in word.char_indices() {
+            let bytes = character.len_utf8() as u32;
+            let place = place(at == 0, at + character.len_utf8() == word.len());
+            if let Some(&id) = self.tokens[place].get(&character) {
+                symbols.extend(waiting.take());
+                symbols.push(Symbol { id, bytes });
+                continue;
+            }
+            if let Some(byte_ids) = &self.bytes {
+                if self.push_bytes(byte_ids, character, place, symbols) {
+                    continue;
+                }
+            }
+            let Some(unk_token) = &self.unk_token else { continue };
+            let id = self.unknown.ok_or_else(|| {
+                no_unknown(word, &format!("neither is model.unk_token, {unk_token:?}, which would stand for it"))
+            })?;
+            waiting = match waiting {
+                Some(earlier) if self.fuse_unk => Some(Symbol { id, bytes: earlier.bytes + bytes }),
+                earlier => {
+                    symbols.extend(earlier);
+                    Some(Symbol { id, bytes })
+                }
+            };
+        }
+        symbols.extend(waiting);
+        Ok(())
+    }
+
+    /// Appends the bytes of a character as it is spelled in its place, if the vocabulary has all of them.
+    fn push_bytes(
+        &self,
+        byte_ids: &[Option<u32>; 256],
+        character: char,
+        place: usize,
+        symbols: &mut Vec<Symbol>,
+    ) -> bool {
+        let mut spelled = [0; 4];
+        let spelled = character.encode_utf8(&mut spelled).bytes();
+        let prefix = if place & 1 > 0 { &*self.prefix } else { "" };
+        let suffix = if place & 2 > 0 { &*self.suffix } else { "" };
+        let before = symbols.len();
+        for byte in prefix.bytes().chain(spelled).chain(suffix.bytes()) {
+            let Some(id) = byte_ids[usize::from(byte)] else {
+                symbols.truncate(before);
+                return false;
+            };
+            symbols.push(Symbol { id, bytes: 1 });
+        }
+        true
+    }
+}
+
+/// Whether no token can cross a place where U+2581 follows another character: it is a token, and so nothing unknown
+/// waits there, and no merge has a right side that begins with it behind a left side that ends otherwise.
+fn can_be_cut(settings: &BpeSettings, vocabulary: &Vocabulary) -> bool {
+    let mut spelled = [0; 4];
+    let crosses = |&(left, right, _): &(u32, u32, u32)| {
+        let token = |id| vocabulary.token(id).unwrap_or_default();
+        token(right).starts_with(SPACE) && !token(left).ends_with(SPACE)
+    };
+    vocabulary.id(SPACE.encode_utf8(&mut spelled)).is_some()
+        && settings.unk_token.as_ref().is_none_or(|token| !token.ends_with(SPACE))
+        && !settings.merges.iter().any(crosses)
+}
+
+/// The bytes up to the first U+2581 that follows another character.
+pub(crate) fn word_length(text: &str) -> usize {
+    let mut from = text.len() - text.trim_start_matches(SPACE).len();
+    from += text[from..].chars().next().map_or(0, char::len_utf8);
+    text[from..].find(SPACE).map_or(text.len(), |at| from + at)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn vocabulary(tokens: &[&str]) -> Vocabulary {
+        Vocabulary::new(tokens.iter().zip(0..).map(|(token, id)| ((*token).to_owned(), id)).collect()).expect("is good")
+    }
+
+    fn merges(vocabulary: &Vocabulary, pairs: &[(&str, &str)]) -> Vec<(u32, u32, u32)> {
+        let id = |token: &str| vocabulary.id(token).expect("is a token");
+        pairs.iter().map(|(left, right)| (id(left), id(right), id(&format!("{left}{right}")))).collect()
+    }
+
+    fn encode(model: &Characters, piece: &str) -> (Vec<u32>, Vec<Range<usize>>) {
+        let (mut scratch, mut ids, mut spans, mut again) = (Scratch::default(), Vec::new(), Vec::new(), Vec::new());
+        model.encode(piece, &mut scratch, &mut ids, Some(&mut spans)).expect("encodes");
+        for _ in 0..2 {
+            again.clear();
+            model.encode(piece, &mut scratch, &mut again, None).expect("encodes");
+            assert_eq!(again, ids);
+        }
+        (ids, spans)
+    }
+
+    proptest! {
+        #[test]
+        fn words_apart_equal_the_whole_text(text in "[\u{2581}abz ]{0,40}") {
+            let vocabulary = vocabulary(&["<unk>", "\u{2581}", "a", "b", "ab", "\u{2581}ab", "\u{2581}\u{2581}", "ba", "\u{2581}b"]);
+            let pairs = [("a", "b"), ("\u{2581}", "b"), ("\u{2581}", "\u{2581}"), ("\u{2581}", "ab"), ("b", "a")];
+            let settings = BpeSettings {
+                merges: merges(&vocabulary, &pairs),
+                unk_token: Some("<unk>".to_owned()),
+                fuse_unk: true,
+                ..BpeSettings::default()
+            };
+            let apart = Characters::new(&settings, &vocabulary);
+            prop_assert!(apart.cut);
+            let whole = Characters { cut: false, ..Characters::new(&settings, &vocabulary) };
+            prop_assert_eq!(encode(&apart, &text), encode(&whole, &text));
+        }
+    }
+
+    #[test]
+    fn a_merge_across_words_keeps_the_text_whole() {
+        let vocabulary = vocabulary(&["\u{2581}", "a", "a\u{2581}"]);
+        let settings = BpeSettings { merges: merges(&vocabulary, &[("a", "\u{2581}")]), ..BpeSettings::default() };
+        let model = Characters::new(&settings, &vocabulary);
+        assert!(!model.cut);
+        assert_eq!(encode(&model, "a\u{2581}a").0, [2, 1]);
+    }
+
+    #[test]
+    fn unknown_characters_are_bytes_or_unknown_or_left_out() {
+        let vocabulary = vocabulary(&["<unk>", "a", "<0xC3>", "<0xA9>", "<0x21>"]);
+        let settings = |unk_token: Option<&str>, fuse_unk, byte_fallback| BpeSettings {
+            unk_token: unk_token.map(str::to_owned),
+            fuse_unk,
+            byte_fallback,
+            ..BpeSettings::default()
+        };
+        let ids = |settings: &BpeSettings| encode(&Characters::new(settings, &vocabulary), "xy\u{e9}a!").0;
+        assert_eq!(ids(&settings(None, false, false)), [1]);
+        assert_eq!(ids(&settings(Some("<unk>"), false, false)), [0, 0, 0, 1, 0]);
+        assert_eq!(ids(&settings(Some("<unk>"), true, false)), [0, 1, 0]);
+        // The second unknown waits while the bytes pass.
+        assert_eq!(ids(&settings(Some("<unk>"), false, true)), [0, 2, 3, 0, 1, 4]);
+        let absent = Characters::new(&settings(Some("<none>"), false, false), &vocabulary);
+        let error = absent.encode("ax", &mut Scratch::default(), &mut Vec::new(), None).expect_err("no such token");
+        assert!(error.to_string().contains("<none>"), "{error}");
+    }
+
+    #[test]
+    fn affixes_mark_where_a_character_stands() {
+        let vocabulary = vocabulary(&["a", "##a", "##a</w>", "a</w>", "##b", "a##b", "ab"]);
+        let settings = BpeSettings {
+            merges: vec![(0, 4, 6)],
+            continuing_subword_prefix: Some("##".to_owned()),
+            end_of_word_suffix: Some("</w>".to_owned()),
+            ..BpeSettings::default()
+        };
+        let model = Characters::new(&settings, &vocabulary);
+        assert_eq!(encode(&model, "aaa").0, [0, 1, 2]);
+        assert_eq!(encode(&model, "a").0, [3]);
+        assert_eq!(encode(&model, "aba").0, [6, 2]);
+        assert_eq!(encode(&model, "aba").1, [0..2, 2..3]);
+    }
+}

@@ -1,0 +1,164 @@
+//! Merging any symbols by rank: as long as any pair merges, the leftmost of those with the lowest rank.
+//!
+//! A few symbols are merged by scanning; many by a heap of (rank, place) in O(n log n) time.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use rustc_hash::FxHashMap;
+
+/// The most symbols that are merged by scanning.
+const FEW: usize = 48;
+
+/// The value of a pair that does not merge.
+const NONE: u64 = u64::MAX;
+
+/// A token, or what is to become one, and the bytes that it covers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Symbol {
+    pub(crate) id: u32,
+    pub(crate) bytes: u32,
+}
+
+/// A merge of two symbols.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Merge {
+    pub(crate) left: u32,
+    pub(crate) right: u32,
+    pub(crate) rank: u32,
+    pub(crate) merged: u32,
+}
+
+/// The merges.
+#[derive(Debug)]
+pub(crate) struct Merger {
+    /// Rank and merged symbol, packed, by left and right, packed.
+    pairs: FxHashMap<u64, u64>,
+}
+
+fn pack(high: u32, low: u32) -> u64 {
+    u64::from(high) << 32 | u64::from(low)
+}
+
+impl Merger {
+    /// Of two merges of one pair the later counts. No rank is `u32::MAX`.
+    pub(crate) fn new(merges: impl Iterator<Item = Merge>) -> Self {
+        let pairs = merges.map(|merge| (pack(merge.left, merge.right), pack(merge.rank, merge.merged)));
+        Self { pairs: pairs.collect() }
+    }
+
+    #[inline]
+    fn get(&self, left: Symbol, right: Symbol) -> u64 {
+        self.pairs.get(&pack(left.id, right.id)).copied().unwrap_or(NONE)
+    }
+
+    /// Merges what can be merged.
+    pub(crate) fn merge(&self, symbols: &mut Vec<Symbol>) {
+        if symbols.len() <= FEW { self.merge_few(symbols) } else { self.merge_noting(symbols, |_, _, _| ()) }
+    }
+
+    /// `pairs[i]` is the merge of `symbols[i]` and the next.
+    fn merge_few(&self, symbols: &mut Vec<Symbol>) {
+        let mut pairs = [NONE; FEW];
+        for (pair, two) in pairs.iter_mut().zip(symbols.windows(2)) {
+            *pair = self.get(two[0], two[1]);
+        }
+        loop {
+            let length = symbols.len();
+            let lowest = pairs[..length].iter().map(|pair| pair >> 32).enumerate().min_by_key(|&(_, rank)| rank);
+            let Some((at, _)) = lowest.filter(|&(at, _)| pairs[at] != NONE) else { return };
+            symbols[at] = Symbol { id: pairs[at] as u32, bytes: symbols[at].bytes + symbols[at + 1].bytes };
+            symbols.remove(at + 1);
+            pairs.copy_within(at + 2..length, at + 1);
+            pairs[length - 1] = NONE;
+            pairs[at] = symbols.get(at + 1).map_or(NONE, |&next| self.get(symbols[at], next));
+            if at > 0 {
+                pairs[at - 1] = self.get(symbols[at - 1], symbols[at]);
+            }
+        }
+    }
+
+    /// The same, and calls `note` with the merged symbol and both parts of every pair that could merge, as it is met.
+    pub(crate) fn merge_noting(&self, symbols: &mut Vec<Symbol>, mut note: impl FnMut(u32, Symbol, Symbol)) {
+        let length = symbols.len();
+        let mut previous: Vec<usize> = (0..length).map(|at| at.wrapping_sub(1)).collect();
+        let mut next: Vec<usize> = (1..=length).collect();
+        let mut gone = vec![false; length];
+        let mut heap: BinaryHeap<Reverse<(u32, usize)>> = BinaryHeap::new();
+        let rank = |pair: u64| (pair >> 32) as u32;
+        for at in 1..length {
+            let pair = self.get(symbols[at - 1], symbols[at]);
+            if pair != NONE {
+                note(pair as u32, symbols[at - 1], symbols[at]);
+                heap.push(Reverse((rank(pair), at - 1)));
+            }
+        }
+        while let Some(Reverse((lowest, at))) = heap.pop() {
+            if gone[at] || next[at] >= length {
+                continue;
+            }
+            let right = next[at];
+            let pair = self.get(symbols[at], symbols[right]);
+            // What is out of date was noted again, under its new rank, when it changed.
+            if pair == NONE || rank(pair) != lowest {
+                continue;
+            }
+            symbols[at] = Symbol { id: pair as u32, bytes: symbols[at].bytes + symbols[right].bytes };
+            gone[right] = true;
+            next[at] = next[right];
+            if next[at] < length {
+                previous[next[at]] = at;
+            }
+            let before = (at > 0).then(|| previous[at]);
+            for (left, right) in [(before, Some(at)), (Some(at), Some(next[at]))] {
+                let (Some(left), Some(right)) = (left, right.filter(|&right| right < length)) else { continue };
+                let pair = self.get(symbols[left], symbols[right]);
+                if pair != NONE {
+                    note(pair as u32, symbols[left], symbols[right]);
+                    heap.push(Reverse((rank(pair), left)));
+                }
+            }
+        }
+        let mut gone = gone.into_iter();
+        symbols.retain(|_| !gone.next().unwrap_or_default());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn naive(merges: &[Merge], symbols: &mut Vec<Symbol>) {
+        let find = |left: Symbol, right: Symbol| {
+            merges.iter().rev().find(|merge| (merge.left, merge.right) == (left.id, right.id))
+        };
+        loop {
+            let pairs =
+                (1..symbols.len()).filter_map(|end| find(symbols[end - 1], symbols[end]).map(|merge| (merge, end)));
+            let Some((merge, end)) = pairs.min_by_key(|(merge, end)| (merge.rank, *end)) else { return };
+            let bytes = symbols[end - 1].bytes + symbols[end].bytes;
+            symbols.splice(end - 1..=end, [Symbol { id: merge.merged, bytes }]);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn few_and_many_equal_the_naive_merger(
+            merges in prop::collection::vec((0..8_u32, 0..8_u32, 0..9_u32, 0..12_u32), 0..30),
+            symbols in prop::collection::vec(0..5_u32, 0..48),
+        ) {
+            let merges: Vec<Merge> =
+                merges.into_iter().map(|(left, right, rank, merged)| Merge { left, right, rank, merged }).collect();
+            let merger = Merger::new(merges.iter().copied());
+            let symbols: Vec<Symbol> = symbols.into_iter().map(|id| Symbol { id, bytes: 1 }).collect();
+            let (mut expected, mut few, mut many) = (symbols.clone(), symbols.clone(), symbols);
+            naive(&merges, &mut expected);
+            merger.merge_few(&mut few);
+            prop_assert_eq!(&few, &expected);
+            merger.merge_noting(&mut many, |_, _, _| ());
+            prop_assert_eq!(&many, &expected);
+        }
+    }
+}
