@@ -6,6 +6,7 @@ mod buffer;
 mod data;
 mod error;
 mod gate;
+mod ids;
 mod ngram;
 mod source;
 mod tokenizer;

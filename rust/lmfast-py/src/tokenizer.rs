@@ -7,7 +7,7 @@ use lmfast_base::source::Options as SourceOptions;
 use lmfast_base::{Control, Encode, Error};
 use lmfast_text::train::{Config, Kind, TieOrder};
 use lmfast_text::{Encoded, Encoder, Extra, Fill, Ids, Offsets, Options, RowOptions, Special, Strategy, StreamDecoder};
-use numpy::{PyArray1, PyArrayMethods, PyReadonlyArray1};
+use numpy::{PyArray1, PyArrayMethods};
 use pyo3::exceptions::{PyOverflowError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
@@ -15,6 +15,7 @@ use pyo3::types::{PyBytes, PyDict, PyList};
 
 use crate::error::to_python;
 use crate::gate;
+use crate::ids::{self, Integers};
 
 /// Below this many bytes of text a call is over before it could be interrupted, and stays on its thread.
 const SHORT: usize = 1 << 14;
@@ -24,12 +25,13 @@ const SHORT: usize = 1 << 14;
 pub(crate) struct Tokenizer {
     inner: Arc<lmfast_text::Tokenizer>,
     options: Options,
+    integers: Integers,
 }
 
 impl Tokenizer {
     fn new(tokenizer: lmfast_text::Tokenizer) -> Self {
         let options = Options { add_special_tokens: false, special: Special::Text };
-        Self { inner: Arc::new(tokenizer), options }
+        Self { inner: Arc::new(tokenizer), options, integers: Integers::default() }
     }
 
     /// What other parts of lmfast encode with.
@@ -103,7 +105,8 @@ impl Tokenizer {
 
     /// The same tokenizer with other options for stores.
     fn with_options(&self, add_special_tokens: bool, special: &str) -> PyResult<Self> {
-        Ok(Self { inner: self.inner.clone(), options: options(add_special_tokens, special)? })
+        let options = options(add_special_tokens, special)?;
+        Ok(Self { inner: self.inner.clone(), options, integers: Integers::default() })
     }
 
     /// Writes a tokenizer.json.
@@ -153,15 +156,23 @@ impl Tokenizer {
     }
 
     /// The ids of a text.
-    fn encode(&self, py: Python<'_>, text: &str, add_special_tokens: bool, special: &str) -> PyResult<Vec<u32>> {
+    fn encode<'py>(
+        &self,
+        py: Python<'py>,
+        text: &str,
+        add_special_tokens: bool,
+        special: &str,
+    ) -> PyResult<Bound<'py, PyList>> {
         let options = options(add_special_tokens, special)?;
-        if text.len() < SHORT {
-            return self.inner.encode(text, options).map_err(to_python);
-        }
-        gate::run(py, None, |control| {
-            let mut ids = Vec::new();
-            self.inner.session_with(options).append(text, &mut ids, control).map(|()| ids)
-        })
+        let ids = if text.len() < SHORT {
+            self.inner.encode(text, options).map_err(to_python)?
+        } else {
+            gate::run(py, None, |control| {
+                let mut ids = Vec::new();
+                self.inner.session_with(options).append(text, &mut ids, control).map(|()| ids)
+            })?
+        };
+        self.integers.list(py, &ids)
     }
 
     /// A list of ids for each text.
@@ -177,14 +188,11 @@ impl Tokenizer {
     ) -> PyResult<Bound<'py, PyList>> {
         let Encoded { ids, offsets } =
             self.encoded(py, &texts, options(add_special_tokens, special)?, threads, progress)?;
-        let rows = offsets.windows(2).map(|ends| {
-            let range = ends[0] as usize..ends[1] as usize;
-            match &ids {
-                Ids::Narrow(ids) => PyList::new(py, &ids[range]),
-                Ids::Wide(ids) => PyList::new(py, &ids[range]),
-            }
-        });
-        PyList::new(py, rows.collect::<PyResult<Vec<_>>>()?)
+        let rows = offsets.windows(2).map(|ends| ends[0] as usize..ends[1] as usize);
+        match &ids {
+            Ids::Narrow(ids) => self.integers.lists(py, rows.map(|row| ids[row].iter().copied().map(u32::from))),
+            Ids::Wide(ids) => self.integers.lists(py, rows.map(|row| ids[row].iter().copied())),
+        }
     }
 
     /// All ids in one array, and where each text begins.
@@ -258,7 +266,7 @@ impl Tokenizer {
 
     /// The text of ids.
     fn decode(&self, py: Python<'_>, ids: &Bound<'_, PyAny>, skip_special_tokens: bool) -> PyResult<String> {
-        let ids = self.ids(ids)?;
+        let ids = ids::extract(ids, self.inner.vocab_size())?;
         py.detach(|| self.inner.decode(&ids, skip_special_tokens)).map_err(to_python)
     }
 
@@ -269,7 +277,7 @@ impl Tokenizer {
         ids: &Bound<'py, PyAny>,
         skip_special_tokens: bool,
     ) -> PyResult<Bound<'py, PyBytes>> {
-        let ids = self.ids(ids)?;
+        let ids = ids::extract(ids, self.inner.vocab_size())?;
         let bytes = py.detach(|| self.inner.decode_bytes(&ids, skip_special_tokens)).map_err(to_python)?;
         Ok(PyBytes::new(py, &bytes))
     }
@@ -294,23 +302,6 @@ impl Tokenizer {
         let encode = |control: &Control| self.inner.encode_batch(texts, options, threads, control);
         if bytes < SHORT { encode(&Control::default()).map_err(to_python) } else { gate::run(py, progress, encode) }
     }
-
-    /// Ids out of an array of integers or a sequence of Python's.
-    fn ids(&self, ids: &Bound<'_, PyAny>) -> PyResult<Vec<u32>> {
-        if let Ok(array) = ids.extract::<PyReadonlyArray1<'_, u16>>() {
-            return Ok(array.as_array().iter().copied().map(u32::from).collect());
-        }
-        if let Ok(array) = ids.extract::<PyReadonlyArray1<'_, u32>>() {
-            return Ok(array.as_array().to_vec());
-        }
-        match ids.extract::<Vec<u32>>() {
-            Err(error) if error.is_instance_of::<PyOverflowError>(ids.py()) => {
-                let wrong = ids.try_iter()?.find(|id| !id.as_ref().is_ok_and(|id| id.extract::<u32>().is_ok()));
-                Err(wrong.map_or(Ok(error), |id| id.map(|id| foreign(&id, self.inner.vocab_size())))?)
-            }
-            other => other,
-        }
-    }
 }
 
 /// Decodes ids as they come.
@@ -326,7 +317,7 @@ impl Decoder {
     fn push(&self, id: &Bound<'_, PyAny>) -> PyResult<String> {
         let number = id.extract::<u32>().map_err(|error| {
             if error.is_instance_of::<PyOverflowError>(id.py()) {
-                foreign(id, self.tokenizer.vocab_size())
+                ids::foreign(id, self.tokenizer.vocab_size())
             } else {
                 error
             }
@@ -338,11 +329,6 @@ impl Decoder {
     fn finish(&self) -> PyResult<String> {
         self.decoder.lock().unwrap_or_else(PoisonError::into_inner).finish().map_err(to_python)
     }
-}
-
-/// An id that no 32 bits hold.
-fn foreign(id: &Bound<'_, PyAny>, vocab_size: u32) -> PyErr {
-    PyValueError::new_err(format!("the id {id} is not in the vocabulary of {vocab_size} (vocab_size)"))
 }
 
 fn options(add_special_tokens: bool, special: &str) -> PyResult<Options> {

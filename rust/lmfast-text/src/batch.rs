@@ -65,7 +65,7 @@ impl Tokenizer {
         control.begin("encoding", total as u64);
         let threads = threads::count(threads)?;
         let chunk_bytes = (total / (threads * 8)).clamp(SMALL, LARGE);
-        let chunks = chunks(texts, chunk_bytes);
+        let chunks = chunks(texts, chunk_bytes, threads > 1 && self.encodes_words_apart());
         if self.vocab_size() <= 1 << 16 {
             let (ids, offsets) = self.encode_chunks(texts, chunks, options, threads, control)?;
             Ok(Encoded { ids: Ids::Narrow(ids), offsets })
@@ -78,7 +78,7 @@ impl Tokenizer {
     fn encode_chunks<T: AsRef<str> + Sync, I: Id>(
         &self,
         texts: &[T],
-        chunks: Vec<Range<usize>>,
+        chunks: Vec<Chunk>,
         options: Options,
         threads: usize,
         control: &Control,
@@ -89,16 +89,16 @@ impl Tokenizer {
             let (mut ids, mut chunk_ids) = (Vec::new(), Vec::new());
             for chunk in chunks {
                 chunk_ids.clear();
-                let ends = self.encode_chunk(&texts[chunk], options, &mut chunk_ids, control)?;
+                let ends = self.encode_chunk(texts, &chunk, options, &mut chunk_ids, control)?;
                 offsets.extend(ends.into_iter().map(|end| (ids.len() + end) as u64));
                 ids.extend(chunk_ids.iter().map(|&id| I::of(id)));
             }
             return Ok((ids, offsets));
         }
         threads::pool(Some(threads))?.install(|| {
-            let encode = |chunk: Range<usize>| {
+            let encode = |chunk: Chunk| {
                 let mut ids = Vec::new();
-                let ends = self.encode_chunk(&texts[chunk], options, &mut ids, control)?;
+                let ends = self.encode_chunk(texts, &chunk, options, &mut ids, control)?;
                 Ok((ids, ends))
             };
             let parts: Vec<(Vec<u32>, Vec<usize>)> = chunks.into_par_iter().map(encode).collect::<Result<_>>()?;
@@ -120,34 +120,100 @@ impl Tokenizer {
         })
     }
 
-    /// Appends the ids of texts, and gives where those of each end.
+    /// Appends the ids of a chunk, and gives where those of each text end that ends in it.
     fn encode_chunk<T: AsRef<str>>(
         &self,
         texts: &[T],
+        chunk: &Chunk,
         options: Options,
         ids: &mut Vec<u32>,
         control: &Control,
     ) -> Result<Vec<usize>> {
         let mut session = self.session_with(options);
-        let mut ends = Vec::with_capacity(texts.len());
-        for text in texts {
-            session.append(text.as_ref(), ids, control)?;
-            ends.push(ids.len());
-            control.advance(text.as_ref().len() as u64);
+        let mut ends = Vec::with_capacity(chunk.texts.len());
+        for text in &texts[chunk.texts.clone()] {
+            let text = text.as_ref();
+            let part = chunk.part.clone().unwrap_or(0..text.len());
+            session.append_part(text, part.clone(), ids, control)?;
+            if part.end == text.len() {
+                ends.push(ids.len());
+            }
+            control.advance(part.len() as u64);
         }
         Ok(ends)
     }
 }
 
-/// Cuts texts into runs of at least `chunk_bytes`, the last one apart.
-fn chunks<T: AsRef<str>>(texts: &[T], chunk_bytes: usize) -> Vec<Range<usize>> {
+/// What one thread encodes at a time.
+struct Chunk {
+    texts: Range<usize>,
+    /// Of the only text, these bytes; nothing for whole texts.
+    part: Option<Range<usize>>,
+}
+
+/// Cuts texts into runs of at least `chunk_bytes`, the last one apart; and, if `within` texts, long ones between words.
+fn chunks<T: AsRef<str>>(texts: &[T], chunk_bytes: usize, within: bool) -> Vec<Chunk> {
     let (mut chunks, mut start, mut bytes) = (Vec::new(), 0, 0);
     for (index, text) in texts.iter().enumerate() {
-        bytes += text.as_ref().len();
+        let text = text.as_ref();
+        if within && text.len() > 2 * chunk_bytes {
+            if start < index {
+                chunks.push(Chunk { texts: start..index, part: None });
+            }
+            let mut from = 0;
+            while from < text.len() {
+                let end = word_behind(text.as_bytes(), from + chunk_bytes);
+                chunks.push(Chunk { texts: index..index + 1, part: Some(from..end) });
+                from = end;
+            }
+            (start, bytes) = (index + 1, 0);
+            continue;
+        }
+        bytes += text.len();
         if bytes >= chunk_bytes || index + 1 == texts.len() {
-            chunks.push(start..index + 1);
+            chunks.push(Chunk { texts: start..index + 1, part: None });
             (start, bytes) = (index + 1, 0);
         }
     }
     chunks
+}
+
+/// The first place from `from` on of a space between two ASCII letters, or the end.
+fn word_behind(bytes: &[u8], from: usize) -> usize {
+    let rest = bytes.get(from..).unwrap_or_default();
+    let found = rest
+        .windows(3)
+        .position(|three| three[0].is_ascii_alphabetic() && three[1] == b' ' && three[2].is_ascii_alphabetic());
+    found.map_or(bytes.len(), |at| from + at + 1)
+}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::train::{Config, tests::tokenizer_of};
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20))]
+        #[test]
+        fn threads_change_nothing(parts in prop::collection::vec("[a-e' .\n\u{e9}]{0,9}|<\\|endoftext\\|>", 1..60)) {
+            let word = parts.concat();
+            let texts = [word.clone(), String::new(), format!("{word} ").repeat(300_000 / (word.len() + 1)), word];
+            let tokenizer = tokenizer_of(&texts, &Config { vocab_size: 300, ..Config::default() });
+            prop_assert!(tokenizer.encodes_words_apart());
+            let encode = |threads| {
+                tokenizer.encode_batch(&texts, Options::default(), Some(threads), &Control::default()).expect("encodes")
+            };
+            prop_assert_eq!(encode(1), encode(3));
+        }
+    }
+
+    #[test]
+    fn long_texts_are_cut_between_words() {
+        let text = "one two\n three ".repeat(20_000);
+        let chunks = chunks(&["a", &text, "b"], SMALL, true);
+        let parts: Vec<Range<usize>> = chunks.iter().filter_map(|chunk| chunk.part.clone()).collect();
+        assert!(parts.len() > 2 && chunks.len() == parts.len() + 2);
+        assert_eq!(parts.iter().map(|part| &text[part.clone()]).collect::<String>(), text);
+        assert!(parts[1..].iter().all(|part| text[part.clone()].starts_with(' ')));
+    }
 }

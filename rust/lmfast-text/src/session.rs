@@ -100,14 +100,25 @@ impl<'a> Session<'a> {
 
     /// Appends the ids of a text; can be cancelled.
     pub fn append(&mut self, text: &str, ids: &mut Vec<u32>, control: &Control) -> Result<()> {
+        self.append_part(text, 0..text.len(), ids, control)
+    }
+
+    /// Appends the ids of a part of a text. The parts of a text give its ids where
+    /// [words are encoded apart](Tokenizer::encodes_words_apart) and the parts end before spaces between ASCII letters.
+    pub(crate) fn append_part(
+        &mut self,
+        text: &str,
+        part: Range<usize>,
+        ids: &mut Vec<u32>,
+        control: &Control,
+    ) -> Result<()> {
         let tokenizer = self.tokenizer;
-        if self.options.add_special_tokens {
+        let is_last = part.end == text.len();
+        if self.options.add_special_tokens && part.start == 0 {
             ids.extend_from_slice(&tokenizer.around.0);
         }
-        let first = ids.len();
-        let mut sink = Sink { ids, first, detail: None, limit: usize::MAX, full: false, spans: Vec::new() };
-        self.text(text, &mut sink, control)?;
-        if self.options.add_special_tokens {
+        self.append_row(&text[part], ids, None, usize::MAX, control)?;
+        if self.options.add_special_tokens && is_last {
             ids.extend_from_slice(&tokenizer.around.1);
         }
         Ok(())

@@ -9,7 +9,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use crate::added::{AddedToken, Matcher, Special};
 use crate::bpe::Bpe;
 use crate::byte_chars;
-use crate::cut::Cut;
+use crate::cut::{Cut, Stage};
 use crate::decode::TokenBytes;
 use crate::format::{Batching, BpeSettings, Definition, Extra, Model, Read, Source};
 use crate::model::{Characters, ModelEncoder, Scratch, SentencePiece, Unigram, WordPiece};
@@ -249,6 +249,24 @@ impl Tokenizer {
         let mut ids = Vec::new();
         self.session_with(options).append(text, &mut ids, &Control::default())?;
         Ok(ids)
+    }
+
+    /// Whether text may be cut before a space between two ASCII letters, and its parts encoded one by one.
+    pub(crate) fn encodes_words_apart(&self) -> bool {
+        let [Stage { rewrites, split }] = &self.cut.stages[..] else { return false };
+        let in_token = |token: &AddedToken| {
+            let letters = token.content.as_bytes();
+            let at_edge = [letters.first(), letters.last()].into_iter().flatten().any(u8::is_ascii_alphabetic);
+            let minds_neighbours = token.lstrip || token.rstrip || token.single_word;
+            // What is spelled in other characters may be looked for as these.
+            token.normalized && !letters.is_ascii()
+                || minds_neighbours && at_edge
+                || letters.windows(2).any(|two| two[0].is_ascii_alphabetic() && two[1] == b' ')
+        };
+        rewrites.is_empty()
+            && split.cuts_before_words()
+            && self.normalizers.work_on_words_apart()
+            && !self.definition.added_tokens.iter().any(in_token)
     }
 
     /// Opens a session; see [`Encode::session`].

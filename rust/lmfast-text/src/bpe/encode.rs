@@ -149,11 +149,6 @@ impl Bpe {
         Ok(())
     }
 
-    /// Appends what becomes of any symbols, not only bytes, by merging alone.
-    pub(crate) fn merge_symbols(&self, symbols: Vec<u32>, ids: &mut Vec<u32>) {
-        long::merge(&self.merges, &symbols, ids);
-    }
-
     /// Appends the ids of a piece that is not known, with its key and that one's hash, or [`TOO_LONG`] and its own hash.
     #[inline]
     fn encode_unknown(&self, piece: &[u8], key: u128, hash: u64, scratch: &mut Scratch, ids: &mut Vec<u32>) {
@@ -289,7 +284,8 @@ mod tests {
             for text in [&text[..], &text[..text.len().div_ceil(12)]] {
                 let expected = naive::encode(&byte_ids(), &merges, text);
                 let mut ids = Vec::new();
-                bpe.merge_symbols(text.iter().map(|&byte| u32::from(byte)).collect(), &mut ids);
+                let symbols: Vec<u32> = text.iter().map(|&byte| u32::from(byte)).collect();
+                long::merge(&bpe.merges, &symbols, &mut ids);
                 prop_assert_eq!(&ids, &expected);
                 for _ in 0..2 {
                     ids.clear();

@@ -38,7 +38,11 @@ impl Tokenizer {
         let tokens = &self.tokens;
         let mut bytes = Vec::with_capacity(ids.len() * 4);
         let mut stream = Stream::new(tokens, raw);
+        let (is_plain, first_is_plain) = (tokens.is_plain(), tokens.first_is_plain());
         for &id in ids {
+            if is_plain && (first_is_plain || !stream.first) && tokens.append_short(id, &mut bytes) {
+                continue;
+            }
             stream.push(tokens, id, skip_special_tokens, &mut bytes)?;
         }
         stream.machine.finish(&tokens.stages, &mut bytes)?;

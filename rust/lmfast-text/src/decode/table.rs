@@ -21,11 +21,20 @@ pub(crate) struct TokenBytes {
     /// What tokens are at the beginning of a text, where that is something else.
     first: Option<Table>,
     kinds: Vec<Kind>,
+    /// The ordinary tokens of up to 15 bytes in `later`, zeros, and the number of bytes, which is [`NOT_SHORT`] for the
+    /// others.
+    short: Vec<[u8; SHORT + 1]>,
     /// A space stands between two tokens.
     pub(super) spaces: bool,
     /// The steps for which tokens depend on each other; none if the tokens of the tables are the text.
     pub(super) stages: Vec<Stage>,
 }
+
+/// The most bytes of a short token.
+const SHORT: usize = 15;
+
+/// In place of the length of a token that is not short.
+const NOT_SHORT: u8 = u8::MAX;
 
 #[derive(Debug, Default)]
 struct Table {
@@ -91,10 +100,12 @@ impl TokenBytes {
             Some((_, true)) => Kind::Special,
             Some((_, false)) => Kind::Ordinary,
         };
+        let (later, kinds): (Table, Vec<Kind>) = (table(false)?, tokens.iter().map(kind).collect());
         Ok(Self {
-            later: table(false)?,
+            short: later.short(&kinds),
+            later,
             first: if steps.iter().any(Step::minds_the_first) { Some(table(true)?) } else { None },
-            kinds: tokens.iter().map(kind).collect(),
+            kinds,
             spaces: definition.decoder.is_none(),
             stages,
         })
@@ -110,7 +121,27 @@ impl TokenBytes {
             kinds.push(if special { Kind::Special } else { Kind::Ordinary });
         }
         let stages = vec![Stage::SentencePiece(sentencepiece::Spaces::new(settings))];
-        Self { later, first: None, kinds, spaces: false, stages }
+        Self { later, first: None, kinds, short: Vec::new(), spaces: false, stages }
+    }
+
+    /// Whether every token of a text but the first is its bytes in one table and nothing else.
+    pub(super) fn is_plain(&self) -> bool {
+        self.stages.is_empty() && !self.spaces
+    }
+
+    /// Whether the first token of a text is like the others.
+    pub(super) fn first_is_plain(&self) -> bool {
+        self.first.is_none()
+    }
+
+    /// Appends the bytes of an ordinary token behind the first, if it is short.
+    #[inline]
+    pub(super) fn append_short(&self, id: u32, bytes: &mut Vec<u8>) -> bool {
+        let Some(slot) = self.short.get(id as usize).filter(|slot| slot[SHORT] != NOT_SHORT) else { return false };
+        // All are written, in one go, and what is too much is taken back.
+        bytes.extend_from_slice(slot);
+        bytes.truncate(bytes.len() - (SHORT + 1) + usize::from(slot[SHORT]));
+        true
     }
 
     /// The bytes of a token; nothing for a special one that is to be left out.
@@ -125,9 +156,28 @@ impl TokenBytes {
             Some(Kind::Special) if skip_special_tokens => Ok(None),
             Some(_) => {
                 let table = if first { self.first.as_ref().unwrap_or(&self.later) } else { &self.later };
-                Ok(Some(&table.bytes[if at == 0 { 0 } else { table.ends[at - 1] }..table.ends[at]]))
+                Ok(Some(table.get(at)))
             }
         }
+    }
+}
+
+impl Table {
+    fn get(&self, at: usize) -> &[u8] {
+        &self.bytes[if at == 0 { 0 } else { self.ends[at - 1] }..self.ends[at]]
+    }
+
+    fn short(&self, kinds: &[Kind]) -> Vec<[u8; SHORT + 1]> {
+        let slot = |(at, kind): (usize, &Kind)| {
+            let (token, mut slot) = (self.get(at), [NOT_SHORT; SHORT + 1]);
+            if *kind == Kind::Ordinary && token.len() <= SHORT {
+                slot = [0; SHORT + 1];
+                slot[..token.len()].copy_from_slice(token);
+                slot[SHORT] = token.len() as u8;
+            }
+            slot
+        };
+        kinds.iter().enumerate().map(slot).collect()
     }
 }
 

@@ -95,6 +95,11 @@ impl Normalizers {
         self.steps.iter().try_for_each(|step| step.apply(text))
     }
 
+    /// Whether the parts of a text that is cut before a space between two ASCII letters become what the whole becomes.
+    pub(crate) fn work_on_words_apart(&self) -> bool {
+        self.steps.iter().all(|step| matches!(step, Step::Nfc | Step::Nfd | Step::Nfkc | Step::Nfkd))
+    }
+
     /// What a text becomes.
     pub(crate) fn text(&self, text: &str) -> Result<String> {
         let mut normalized = Normalized::new(text, 0, false);

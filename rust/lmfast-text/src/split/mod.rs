@@ -33,6 +33,11 @@ pub trait Split: Send + Sync + fmt::Debug {
     /// # Errors
     /// [`lmfast_base::Error::Invalid`] if a pattern does not come to an end.
     fn split(&self, text: &str, from: usize, pieces: &mut Vec<Range<usize>>) -> Result<usize>;
+
+    /// Whether a piece starts at every space between two ASCII letters, whatever else the text is.
+    fn cuts_before_words(&self) -> bool {
+        false
+    }
 }
 
 /// The pattern behind a name, as `tokenizer.json` files write it.

@@ -90,6 +90,10 @@ pub(crate) fn contraction(rest: &[u8]) -> usize {
 }
 
 impl<S: Scheme> Split for S {
+    fn cuts_before_words(&self) -> bool {
+        true
+    }
+
     fn split(&self, text: &str, mut from: usize, pieces: &mut Vec<Range<usize>>) -> Result<usize> {
         let (classes, bytes) = (Classes::get(), text.as_bytes());
         while from < bytes.len() && pieces.len() < BATCH {
