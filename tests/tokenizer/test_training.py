@@ -27,7 +27,9 @@ def vocab_size(kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_threads_do_not_matter(kind, tmp_path):
-    files = {saved(Tokenizer.train(TEXTS, vocab_size(kind), kind=kind, threads=threads), tmp_path) for threads in (1, 3)}
+    files = {
+        saved(Tokenizer.train(TEXTS, vocab_size(kind), kind=kind, threads=threads), tmp_path) for threads in (1, 3)
+    }
     assert len(files) == 1
 
 
@@ -36,7 +38,9 @@ def test_a_file_is_its_lines(kind, tmp_path):
     texts = [text for text in sentences(300) if text.strip()]
     (tmp_path / "text.txt").write_bytes("".join(texts).encode())
     lines = Tokenizer.train(texts, 500, kind=kind, min_frequency=1)
-    assert saved(Tokenizer.train(tmp_path / "text.txt", 500, kind=kind, min_frequency=1), tmp_path) == saved(lines, tmp_path)
+    assert saved(Tokenizer.train(tmp_path / "text.txt", 500, kind=kind, min_frequency=1), tmp_path) == saved(
+        lines, tmp_path
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -77,9 +81,7 @@ def read_by_tokenizers(tokenizer, tmp_path):
 @pytest.mark.parametrize("length", [2, 3, 6])
 def test_max_token_length_is_that_of_tokenizers(length):
     theirs = trained_by_tokenizers("bpe", TEXTS, 600, max_token_length=length, min_frequency=2)
-    ours = Tokenizer.train(
-        TEXTS, theirs.get_vocab_size(), max_token_length=length, special_tokens=(), min_frequency=2
-    )
+    ours = Tokenizer.train(TEXTS, theirs.get_vocab_size(), max_token_length=length, special_tokens=(), min_frequency=2)
     assert ours.vocab() == theirs.get_vocab()
 
 
@@ -93,7 +95,9 @@ def test_wordpiece_covers_text_as_that_of_tokenizers(tmp_path):
     for added in (True, False):
         expected = [row.ids for row in engine.encode_batch(texts, add_special_tokens=added)]
         assert ours.encode_batch(texts, add_special_tokens=added) == expected
-    sizes = [sum(len(row.ids) for row in tool.encode_batch(texts, add_special_tokens=False)) for tool in (engine, theirs)]
+    sizes = [
+        sum(len(row.ids) for row in tool.encode_batch(texts, add_special_tokens=False)) for tool in (engine, theirs)
+    ]
     assert sizes[0] == pytest.approx(sizes[1], rel=0.01)
     assert ours.encode("a")[:1] + ours.encode("a")[-1:] == [1, 2]
 
@@ -105,7 +109,7 @@ def test_unigram_covers_text_as_that_of_tokenizers(tmp_path, byte_fallback):
     size = 700 + 256 * byte_fallback
     ours = Tokenizer.train(texts, size, kind="unigram", special_tokens=("<unk>",), byte_fallback=byte_fallback)
     engine = read_by_tokenizers(ours, tmp_path)
-    theirs = trained_by_tokenizers("unigram", texts, 700, engine, special_tokens=["<unk>"], unk_token="<unk>")  # noqa: S106
+    theirs = trained_by_tokenizers("unigram", texts, 700, engine, special_tokens=["<unk>"], unk_token="<unk>")
     held_out = sentences(300, seed=9)
     assert ours.encode_batch(held_out) == [row.ids for row in engine.encode_batch(held_out)]
     sizes = [sum(len(row.ids) for row in tool.encode_batch(held_out)) for tool in (engine, theirs)]
@@ -190,5 +194,5 @@ def test_what_cannot_be_continued_is_named():
         with pytest.raises(ValueError, match=message):
             Tokenizer.train(TEXTS, **{"vocab_size": 500, "continue_from": begun, **options})
     words = Tokenizer.train(TEXTS, 100, kind="word")
-    with pytest.raises(ValueError, match="continue_from.*byte-level"):
+    with pytest.raises(ValueError, match=r"continue_from.*byte-level"):
         Tokenizer.train(TEXTS, 500, continue_from=words)

@@ -131,9 +131,9 @@ class Tokenizer:
     ) -> Tokenizer:
         """Make a vocabulary from text.
 
-        The result depends on the text and the settings alone; for "bpe" and "word" it is that of `tokenizers`' trainers.
-        A file is read by line, each with its line end; a member of an iterable is a document. Special tokens spelled out
-        in the text are ordinary text. Memory is in proportion to the different words, not to the text.
+        The result depends on the text and the settings alone; for "bpe" and "word" it is that of `tokenizers`'
+        trainers. A file is read by line, each with its line end; a member of an iterable is a document. Special tokens
+        spelled out in the text are ordinary text. Memory is in proportion to the different words, not to the text.
 
         Args:
             source: Files, or an iterable of documents.
@@ -165,8 +165,8 @@ class Tokenizer:
             progress: A bar on standard error: True, False, or None for one on a terminal.
 
         Returns:
-            The tokenizer. Where the text has fewer tokens than wanted, it has fewer; but for "word" and "char" a warning
-            says so.
+            The tokenizer. Where the text has fewer tokens than wanted, it has fewer; but for "word" and "char" a
+            warning says so.
 
         Raises:
             ValueError: A setting that cannot be used, or is one of another kind; the message names it.

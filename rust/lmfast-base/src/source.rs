@@ -23,7 +23,7 @@ use crate::{Error, Result};
 const BATCH_BYTES: usize = 4 << 20;
 
 /// Lines with their line ends are read in blocks of this many bytes, each a batch.
-const BLOCK_BYTES: usize = 1 << 19;
+const BLOCK_BYTES: usize = 1 << 18;
 
 /// Documents one behind the other in one string.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]

@@ -17,12 +17,11 @@ use crate::{Tokenizer, byte_chars};
 /// Makes merges of counted pieces, which it takes to free their memory.
 pub(super) fn train(counts: Counts, config: &Config, control: &Control) -> Result<Made> {
     let (mut tokens, mut words) = (Tokens::default(), Sequences::default());
-    let mut merges = match &config.continue_from {
-        Some(tokenizer) => go_on(tokenizer, counts, config, &mut tokens, &mut words, control)?,
-        None => {
-            begin(counts, config, &mut tokens, &mut words, control)?;
-            Vec::new()
-        }
+    let mut merges = if let Some(tokenizer) = &config.continue_from {
+        go_on(tokenizer, counts, config, &mut tokens, &mut words, control)?
+    } else {
+        begin(counts, config, &mut tokens, &mut words, control)?;
+        Vec::new()
     };
     let lengths = tokens.lengths();
     let rules = Rules {

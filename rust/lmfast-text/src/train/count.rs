@@ -18,11 +18,11 @@ use super::table::{LongTable, ShortTable, hash, hash_bytes, key};
 /// Parts of the shared tables: a power of two.
 const PARTS: usize = 64;
 
-/// Places of a thread's table, each of two pieces, the more frequent first, in one cache line: 512 KiB in all.
+/// Places of a thread's table, each of two pieces, the more frequent first, in one cache line: 256 KiB in all.
 const PLACES: usize = 1 << 12;
 
 /// How many pieces a thread collects for a part before it takes the lock.
-const COLLECTED: usize = 128;
+const COLLECTED: usize = 64;
 
 /// Bytes of longer pieces that a thread counts before it hands them over.
 const LONG_BYTES: usize = 1 << 18;

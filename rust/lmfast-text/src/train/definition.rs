@@ -93,15 +93,15 @@ pub(super) fn define(
     added_tokens.sort_by_key(|token| token.id);
     let unk_token = config.special_tokens.first().cloned();
     let (model, decoder) = match config.kind {
-        Kind::Bpe => match before {
-            Some(Definition { model: Model::Bpe(settings), decoder, .. }) => {
-                (Model::Bpe(BpeSettings { merges: made.merges, ..settings.clone() }), decoder.clone())
-            }
-            _ => {
+        Kind::Bpe => {
+            let (settings, decoder) = if let Some(Definition { model: Model::Bpe(settings), decoder, .. }) = before {
+                (settings.clone(), decoder.clone())
+            } else {
                 let decoder = Decoder::ByteLevel { add_prefix_space: true, trim_offsets: true, use_regex: true };
-                (Model::Bpe(BpeSettings { merges: made.merges, ..BpeSettings::default() }), Some(decoder))
-            }
-        },
+                (BpeSettings::default(), Some(decoder))
+            };
+            (Model::Bpe(BpeSettings { merges: made.merges, ..settings }), decoder)
+        }
         Kind::WordPiece => {
             let prefix = wordpiece::PREFIX.to_owned();
             let model = Model::WordPiece {

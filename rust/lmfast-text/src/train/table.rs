@@ -18,13 +18,12 @@ pub(super) fn key(text: &[u8], start: usize, end: usize) -> Option<u128> {
     if length > LONGEST {
         return None;
     }
-    let bytes = match text[start..].first_chunk::<16>() {
-        Some(bytes) => u128::from_le_bytes(*bytes) & !(u128::MAX << (8 * length)),
-        None => {
-            let mut bytes = [0; 16];
-            bytes[..length].copy_from_slice(&text[start..end]);
-            u128::from_le_bytes(bytes)
-        }
+    let bytes = if let Some(bytes) = text[start..].first_chunk::<16>() {
+        u128::from_le_bytes(*bytes) & !(u128::MAX << (8 * length))
+    } else {
+        let mut bytes = [0; 16];
+        bytes[..length].copy_from_slice(&text[start..end]);
+        u128::from_le_bytes(bytes)
     };
     Some(bytes | (length as u128) << 120)
 }

@@ -50,7 +50,9 @@ pub(super) fn seed(words: &[(&str, u64)], longest: usize, control: &Control) -> 
     let mut pieces: Vec<Piece> =
         characters.chain(substrings).map(|(text, score)| Piece { text, score, rank: 0 }).collect();
     let logarithm = pieces.iter().map(|piece| piece.score).sum::<f64>().ln();
-    pieces.iter_mut().for_each(|piece| piece.score = piece.score.ln() - logarithm);
+    for piece in &mut pieces {
+        piece.score = piece.score.ln() - logarithm;
+    }
     Ok(pieces)
 }
 
@@ -141,7 +143,7 @@ mod tests {
             words in prop::collection::vec("[ab\u{e9}\u{ea}\u{4e2d}]{0,9}", 0..12), longest in 2..7_usize,
         ) {
             let words: Vec<&str> = words.iter().map(String::as_str).collect();
-            let text: String = words.iter().map(|word| format!("{word}\0")).collect();
+            let text: String = words.iter().flat_map(|word| [word, "\0"]).collect();
             let found = substrings(&text, longest, &Control::default()).expect("finds");
             let set: BTreeSet<(u64, String)> = found.iter().map(|(score, text)| (*score, (*text).to_owned())).collect();
             prop_assert_eq!(set.len(), found.len());
