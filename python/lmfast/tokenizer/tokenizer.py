@@ -92,8 +92,8 @@ class Tokenizer:
           o200k_harmony by its name; others need `pattern`.
         - `vocab.txt` of BERT: text is lower-cased, unless `tokenizer_config.json` beside it says otherwise.
         - `vocab.json` beside `merges.txt`, of GPT-2: either of them.
-        - `*.model` of SentencePiece, Unigram or BPE: the ids and texts are those of its library. Control symbols and the
-          unknown piece are the special tokens.
+        - `*.model` of SentencePiece, Unigram or BPE: the ids and texts are those of its library. Control symbols and
+          the unknown piece are the special tokens.
 
         Args:
             path: The file, or a folder that holds one.
@@ -220,6 +220,9 @@ class Tokenizer:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a `tokenizer.json`, which `tokenizers` and `transformers` read.
+
+        It has every step, but not the truncation and the padding of the file that was read, which `tokenizers` would
+        apply to every text.
 
         Raises:
             OSError: The file cannot be written; what was there is untouched.

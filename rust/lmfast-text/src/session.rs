@@ -149,6 +149,9 @@ impl<'a> Session<'a> {
         }
         let whole = Normalized::new(text, 0, sink.detail.is_some());
         self.segments(tokenizer.raw.as_ref(), &whole, sink, |session, range, sink| {
+            if let Some(taken) = session.bert_fast(&text[range.clone()], sink, control) {
+                return taken;
+            }
             let tracked = sink.detail.is_some() || range.start == 0 && tokenizer.cut.needs_start;
             let mut segment = Normalized::new(&text[range.clone()], range.start, tracked);
             tokenizer.normalizers.apply(&mut segment)?;
@@ -181,14 +184,36 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
+    /// Takes a text without added tokens the fast way of BERT, if there is one, and only ids are wanted.
+    fn bert_fast(&mut self, text: &str, sink: &mut Sink<'_>, control: &Control) -> Option<Result<()>> {
+        let tokenizer = self.tokenizer;
+        let (Some(fast), ModelEncoder::WordPiece(model)) = (tokenizer.bert_fast, &tokenizer.encoder) else {
+            return None;
+        };
+        if sink.detail.is_some() || sink.limit != usize::MAX {
+            return None;
+        }
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let taken = fast.encode(text, model, &mut scratch, sink.ids, control, |range, scratch, ids| {
+            std::mem::swap(&mut self.scratch, scratch);
+            let mut stretch = Normalized::new(&text[range], 0, false);
+            tokenizer.normalizers.apply(&mut stretch)?;
+            let mut sink = Sink { ids, first: 0, detail: None, limit: usize::MAX, full: false, spans: Vec::new() };
+            let taken = self.ordinary(&stretch, &mut sink, control);
+            std::mem::swap(&mut self.scratch, scratch);
+            taken
+        });
+        self.scratch = scratch;
+        Some(taken)
+    }
+
     /// Takes a text without added tokens.
     fn ordinary(&mut self, text: &Normalized<'_>, sink: &mut Sink<'_>, control: &Control) -> Result<()> {
         if text.text().is_empty() {
             return Ok(());
         }
         let tokenizer = self.tokenizer;
-        let plain = sink.detail.is_none() && sink.limit == usize::MAX;
-        if let ([stage], ModelEncoder::Bpe(bpe), true) = (&*tokenizer.cut.stages, &tokenizer.encoder, plain) {
+        if let ([stage], ModelEncoder::Bpe(bpe), true) = (&*tokenizer.cut.stages, &tokenizer.encoder, sink.is_plain()) {
             let mut text = text.slice(0..text.text().len());
             stage.rewrite(&mut text);
             return bpe.encode_text(stage.split.as_ref(), text.text(), &mut self.scratch.bpe, sink.ids, control);
@@ -213,12 +238,20 @@ impl<'a> Session<'a> {
             stage.rewrite(&mut changed);
             &changed
         };
+        let plain = others.is_empty() && sink.is_plain();
         let mut pieces = std::mem::take(&mut self.pieces);
         let mut from = 0;
         while from < piece.text().len() && !sink.full {
             control.check()?;
             pieces.clear();
             from = stage.split.split(piece.text(), from, &mut pieces)?;
+            if plain {
+                let encoder = &self.tokenizer.encoder;
+                for range in pieces.drain(..) {
+                    encoder.encode(&piece.text()[range], &mut self.scratch, sink.ids, None)?;
+                }
+                continue;
+            }
             for range in pieces.drain(..) {
                 if sink.full {
                     break;
@@ -252,6 +285,11 @@ impl Stage {
 }
 
 impl Sink<'_> {
+    /// Whether all ids are wanted, and nothing else.
+    fn is_plain(&self) -> bool {
+        self.detail.is_none() && self.limit == usize::MAX
+    }
+
     /// Takes an added token, which does not end a text that is limited.
     fn added(&mut self, id: u32, text: &Normalized<'_>, range: Range<usize>) {
         if let Some(detail) = &mut self.detail {

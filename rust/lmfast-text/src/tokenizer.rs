@@ -11,8 +11,9 @@ use crate::bpe::Bpe;
 use crate::byte_chars;
 use crate::cut::{Cut, Stage};
 use crate::decode::TokenBytes;
+use crate::format::components::{Normalizer, PreTokenizer};
 use crate::format::{Batching, BpeSettings, Definition, Extra, Model, Read, Source};
-use crate::model::{Characters, ModelEncoder, Scratch, SentencePiece, Unigram, WordPiece};
+use crate::model::{BertFast, Characters, ModelEncoder, Scratch, SentencePiece, Unigram, WordPiece};
 use crate::normalize::Normalizers;
 use crate::post::Plans;
 use crate::session::{Options, Session};
@@ -45,6 +46,8 @@ pub struct Tokenizer {
     source: Option<Source>,
     pub(crate) batching: Batching,
     pub(crate) encoder: ModelEncoder,
+    /// Does the work of the normalizer, the pre-tokenizer and the model for text in ASCII.
+    pub(crate) bert_fast: Option<BertFast>,
     pub(crate) normalizers: Normalizers,
     pub(crate) cut: Cut,
     pub(crate) plans: Plans,
@@ -98,13 +101,15 @@ impl Tokenizer {
         Ok(Self { batching: read.batching, ..Self::build(read.definition, read.source)? })
     }
 
-    /// The text of a `tokenizer.json` that `tokenizers` reads.
+    /// The text of a `tokenizer.json` that `tokenizers` reads. It has no truncation and padding, which there change
+    /// what every text becomes.
     pub fn to_json(&self) -> Result<String> {
+        let batching = Batching::default();
         let written = if self.source.is_some() {
             self.check_special_pieces()?;
-            self.definition.with_added_in_vocabulary().and_then(|definition| definition.write(&self.batching))
+            self.definition.with_added_in_vocabulary().and_then(|definition| definition.write(&batching))
         } else {
-            self.definition.write(&self.batching)
+            self.definition.write(&batching)
         };
         written.map_err(Error::invalid)
     }
@@ -134,7 +139,7 @@ impl Tokenizer {
     /// As [`to_json`](Self::to_json).
     pub fn state(&self) -> Result<Vec<u8>> {
         match &self.source {
-            None => self.to_json().map(String::into_bytes),
+            None => self.definition.write(&self.batching).map(String::into_bytes).map_err(Error::invalid),
             Some(source) => source.to_bytes(),
         }
     }
@@ -172,7 +177,7 @@ impl Tokenizer {
         // A byte-level BPE takes bytes as they are; one whose tokens have affixes wants them spelled.
         let takes_bytes = matches!(&definition.model, Model::Bpe(settings) if !settings.has_affixes());
         let cut = Cut::new(definition.pre_tokenizer.as_ref(), takes_bytes)?;
-        let encoder = encoder(&definition, cut.byte_level)?;
+        let encoder = encoder(&definition, cut.byte_level, source.is_some())?;
         let normalizers =
             Normalizers::new(definition.normalizer.as_ref()).map_err(|what| format!("normalizer: {what}"))?;
         let (mut normalized, mut raw) = (Vec::new(), Vec::new());
@@ -189,6 +194,7 @@ impl Tokenizer {
             raw: Matcher::new(raw)?,
             normalized: Matcher::new(normalized)?,
             tokens: TokenBytes::new(&definition, &normalizers, size)?,
+            bert_fast: bert_fast(&definition),
             definition,
             source,
             batching: Batching::default(),
@@ -354,12 +360,33 @@ fn own_added_ids(definition: &Definition) -> std::result::Result<u32, String> {
     }
 }
 
-/// Makes the model ready; `byte_level`: its pieces are text that is meant in the byte alphabet.
-fn encoder(definition: &Definition, byte_level: bool) -> std::result::Result<ModelEncoder, String> {
+/// The fast way of BERT, if the definition is that: text is cleaned, and no added token is looked for in what it becomes.
+fn bert_fast(definition: &Definition) -> Option<BertFast> {
+    match definition {
+        Definition {
+            normalizer: Some(Normalizer::BertNormalizer { clean_text: true, lowercase, .. }),
+            pre_tokenizer: Some(PreTokenizer::BertPreTokenizer {}),
+            model: Model::WordPiece { .. },
+            added_tokens,
+            ..
+        } if added_tokens.iter().all(|token| !token.normalized) => Some(BertFast { lowercase: *lowercase }),
+        _ => None,
+    }
+}
+
+/// Makes the model ready. `byte_level`: its pieces are text that is meant in the byte alphabet. `merges_are_all`: a token
+/// that its own bytes become is the result of a merge.
+fn encoder(
+    definition: &Definition,
+    byte_level: bool,
+    merges_are_all: bool,
+) -> std::result::Result<ModelEncoder, String> {
     let vocabulary = &definition.vocabulary;
     let spelled = || vocabulary.iter().map(|(token, id)| (token.into(), id));
     Ok(match &definition.model {
-        Model::Bpe(settings) if byte_level => ModelEncoder::Bpe(Box::new(byte_level_bpe(settings, vocabulary)?)),
+        Model::Bpe(settings) if byte_level => {
+            ModelEncoder::Bpe(Box::new(byte_level_bpe(settings, vocabulary, merges_are_all)?))
+        }
         Model::Bpe(settings) => ModelEncoder::Characters(Box::new(Characters::new(settings, vocabulary))),
         Model::WordPiece { unk_token, continuing_subword_prefix, max_input_chars_per_word } => {
             let model =
@@ -378,7 +405,11 @@ fn encoder(definition: &Definition, byte_level: bool) -> std::result::Result<Mod
     })
 }
 
-fn byte_level_bpe(settings: &BpeSettings, vocabulary: &Vocabulary) -> std::result::Result<Bpe, String> {
+fn byte_level_bpe(
+    settings: &BpeSettings,
+    vocabulary: &Vocabulary,
+    merges_are_all: bool,
+) -> std::result::Result<Bpe, String> {
     let mut byte_ids = [0; 256];
     for byte in 0..=255 {
         let letter = byte_chars::to_char(byte);
@@ -386,10 +417,14 @@ fn byte_level_bpe(settings: &BpeSettings, vocabulary: &Vocabulary) -> std::resul
             format!("model.vocab: it lacks {letter:?}, the byte {byte}: text with this byte could not be encoded")
         })?;
     }
+    let mut merged = vec![false; if merges_are_all { vocabulary.size() as usize } else { 0 }];
+    if merges_are_all {
+        settings.merges.iter().for_each(|&(_, _, id)| merged[id as usize] = true);
+    }
     let mut whole = FxHashMap::default();
     if settings.ignore_merges {
-        let spelled = vocabulary.iter().filter_map(|(token, id)| Some((byte_chars::bytes(token)?.into(), id)));
-        whole.extend(spelled);
+        let apart = vocabulary.iter().filter(|&(_, id)| !merged.get(id as usize).copied().unwrap_or(false));
+        whole.extend(apart.filter_map(|(token, id)| Some((byte_chars::bytes(token)?.into(), id))));
     }
     let spelled = vocabulary.iter().filter_map(|(token, id)| Some((byte_chars::bytes(token)?, id)));
     Ok(Bpe::new(&byte_ids, &settings.merges, whole, &spelled.collect::<Vec<_>>()))

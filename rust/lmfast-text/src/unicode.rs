@@ -30,6 +30,7 @@ const CHARACTERS: usize = 0x11_0000;
 /// A value for each character: equal blocks of 256 are held once.
 #[derive(Debug)]
 pub(crate) struct Table {
+    ascii: [u8; 128],
     index: Vec<u16>,
     blocks: Vec<[u8; BLOCK]>,
 }
@@ -44,7 +45,30 @@ impl Table {
             });
             found as u16
         });
-        Self { index: index.collect(), blocks }
+        Self { ascii: std::array::from_fn(|code| flat[code]), index: index.collect(), blocks }
+    }
+
+    /// The value of the character at byte `at`, and its length in bytes; `at` is below the length, on a boundary.
+    #[inline]
+    pub(crate) fn at(&self, text: &str, at: usize) -> (u8, usize) {
+        let byte = text.as_bytes()[at];
+        if byte < 128 {
+            return (self.ascii[usize::from(byte)], 1);
+        }
+        text[at..].chars().next().map_or((0, 1), |character| (self.of(character), character.len_utf8()))
+    }
+
+    /// Where the run ends, from a byte on, of characters that have none of some properties.
+    #[inline]
+    pub(crate) fn run_without(&self, text: &str, mut from: usize, properties: u8) -> usize {
+        while from < text.len() {
+            let (value, length) = self.at(text, from);
+            if value & properties != 0 {
+                break;
+            }
+            from += length;
+        }
+        from
     }
 
     /// The value of a character.

@@ -1,12 +1,20 @@
 //! Tokens by id, ids by token.
 
-use rustc_hash::FxHashMap;
+use std::hash::BuildHasher;
+
+use hashbrown::HashTable;
+use rustc_hash::FxBuildHasher;
 
 /// The tokens of a model, spelled as in its file.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Vocabulary {
     tokens: Vec<Option<Box<str>>>,
-    ids: FxHashMap<Box<str>, u32>,
+    /// The ids, by their tokens.
+    ids: HashTable<u32>,
+}
+
+fn hash(token: &str) -> u64 {
+    FxBuildHasher.hash_one(token)
 }
 
 impl Vocabulary {
@@ -14,29 +22,33 @@ impl Vocabulary {
     /// 65,536 more.
     pub(crate) fn new(entries: Vec<(String, u32)>) -> Result<Self, String> {
         let room = entries.len() * 3 + 65_536;
-        let mut vocabulary = Self::default();
+        let mut vocabulary = Self { tokens: Vec::with_capacity(entries.len()), ids: HashTable::default() };
+        vocabulary.ids.reserve(entries.len(), |_| 0);
         for (token, id) in entries {
             let at = id as usize;
             if at >= room {
                 return Err(format!("the id {id} of {token:?} is out of all proportion to the number of tokens"));
             }
-            if vocabulary.tokens.len() <= at {
-                vocabulary.tokens.resize(at + 1, None);
+            let tokens = &mut vocabulary.tokens;
+            if tokens.len() <= at {
+                tokens.resize(at + 1, None);
             }
-            if let Some(other) = &vocabulary.tokens[at] {
+            if let Some(other) = &tokens[at] {
                 return Err(format!("the tokens {other:?} and {token:?} have one id, {id}"));
             }
-            let token: Box<str> = token.into();
-            vocabulary.tokens[at] = Some(token.clone());
-            if vocabulary.ids.insert(token.clone(), id).is_some() {
+            let hashed = hash(&token);
+            if vocabulary.ids.find(hashed, |&other| tokens[other as usize].as_deref() == Some(&token)).is_some() {
                 return Err(format!("the token {token:?} is there twice"));
             }
+            tokens[at] = Some(token.into());
+            let hash_of = |&id: &u32| hash(tokens[id as usize].as_deref().unwrap_or_default());
+            vocabulary.ids.insert_unique(hashed, id, hash_of);
         }
         Ok(vocabulary)
     }
 
     pub(crate) fn id(&self, token: &str) -> Option<u32> {
-        self.ids.get(token).copied()
+        self.ids.find(hash(token), |&id| self.token(id) == Some(token)).copied()
     }
 
     pub(crate) fn token(&self, id: u32) -> Option<&str> {

@@ -45,7 +45,8 @@ struct State {
     broken: bool,
     /// There was a token before.
     later: bool,
-    /// Characters that [`Stage::Strip`] has taken away at the beginning, or that wait at the end.
+    /// Characters that [`Stage::Strip`] has taken away at the beginning, and that wait at the end; bytes of a run that
+    /// are whole characters.
     taken: usize,
     waiting: usize,
     /// What [`Stage::SentencePiece`] remembers.
@@ -69,9 +70,7 @@ impl Machine {
 
     /// Takes a token, and appends what is certain.
     pub(super) fn token(&mut self, stages: &[Stage], token: &[u8], text: &mut Vec<u8>) -> Result<()> {
-        let mut line = Line { stages, states: &mut self.states, raw: self.raw };
-        line.chunk(token, text)?;
-        line.end(text)
+        Line { stages, states: &mut self.states, raw: self.raw }.whole(token, text)
     }
 
     /// Appends what is left.
@@ -118,32 +117,66 @@ impl Line<'_> {
 
     fn end(&mut self, text: &mut Vec<u8>) -> Result<()> {
         let Some((stage, state, mut next)) = self.first() else { return Ok(()) };
-        let token = if matches!(stage, Stage::Text) { Vec::new() } else { std::mem::take(&mut state.token) };
         match stage {
             Stage::Fuse | Stage::Text => Ok(()),
-            Stage::Bytes => {
-                let spelled = std::str::from_utf8(&token).ok().and_then(byte_chars::bytes);
-                next.chunk(spelled.as_deref().unwrap_or(&token), text)
+            Stage::Strip(_) => {
+                *state = State::default();
+                next.end(text)
             }
-            Stage::Fallback => match fallback_byte(&token) {
+            _ => {
+                let token = std::mem::take(&mut state.token);
+                self.collected(&token, text)
+            }
+        }
+    }
+
+    /// The rest of a token, mostly all of it, which then is not copied.
+    fn whole(&mut self, token: &[u8], text: &mut Vec<u8>) -> Result<()> {
+        let is_all = self.states.first().is_some_and(|state| state.token.is_empty());
+        match self.stages.first() {
+            Some(stage) if is_all && !matches!(stage, Stage::Fuse | Stage::Text | Stage::Strip(_)) => {
+                self.collected(token, text)
+            }
+            _ => {
+                self.chunk(token, text)?;
+                self.end(text)
+            }
+        }
+    }
+
+    /// A whole token, at a stage that needs it as such.
+    fn collected(&mut self, token: &[u8], text: &mut Vec<u8>) -> Result<()> {
+        let Some((stage, state, mut next)) = self.first() else { return Ok(()) };
+        match stage {
+            Stage::Fuse | Stage::Text | Stage::Strip(_) => Ok(()),
+            Stage::Bytes => {
+                let spelled = std::str::from_utf8(token).ok().and_then(byte_chars::bytes);
+                next.chunk(spelled.as_deref().unwrap_or(token), text)
+            }
+            Stage::Fallback => match fallback_byte(token) {
                 Some(byte) if next.raw => next.whole(&[byte], text),
                 Some(byte) => {
                     state.run.push(byte);
-                    if std::str::from_utf8(&state.run).is_err_and(|error| error.error_len().is_some()) {
-                        state.broken = true;
+                    match std::str::from_utf8(&state.run[state.taken..]) {
+                        Ok(_) => state.taken = state.run.len(),
+                        Err(error) => state.broken |= error.error_len().is_some(),
                     }
-                    if state.broken { next.replacements(&mut state.run, text) } else { Ok(()) }
+                    if state.broken {
+                        state.taken = 0;
+                        return next.replacements(&mut state.run, text);
+                    }
+                    Ok(())
                 }
                 None => {
                     next.run(state, text)?;
-                    next.whole(&token, text)
+                    next.whole(token, text)
                 }
             },
             Stage::Suffix(suffix) => {
                 if std::mem::replace(&mut state.later, true) {
                     next.suffixed(&mut state.run, suffix, " ", text)?;
                 }
-                let token = String::from_utf8_lossy(&token).into_owned();
+                let token = String::from_utf8_lossy(token).into_owned();
                 let certain = token.find(suffix.as_str()).unwrap_or(token.len());
                 next.chunk(&token.as_bytes()[..certain], text)?;
                 state.run.extend_from_slice(&token.as_bytes()[certain..]);
@@ -154,24 +187,20 @@ impl Line<'_> {
                     return Ok(());
                 }
                 state.later = true;
-                let mut becomes = String::from_utf8_lossy(&token).replace(pad_token.as_str(), "");
+                let mut becomes = String::from_utf8_lossy(token).replace(pad_token.as_str(), "");
                 if *cleanup {
                     becomes = clean(&becomes).replace(word_delimiter_token.as_str(), " ");
                 }
-                state.run = token;
+                state.run = token.to_vec();
                 if becomes.is_empty() { Ok(()) } else { next.whole(becomes.as_bytes(), text) }
-            }
-            Stage::Strip(_) => {
-                *state = State::default();
-                next.end(text)
             }
             Stage::SentencePiece(spaces) => {
                 let raw = next.raw;
-                next.chunk(spaces.piece(&mut state.pieces, &token, raw).as_slice(), text)
+                next.chunk(spaces.piece(&mut state.pieces, token, raw).as_slice(), text)
             }
             Stage::Whole(step) => {
                 let first = !std::mem::replace(&mut state.later, true);
-                let becomes = step.apply(&String::from_utf8_lossy(&token), first)?;
+                let becomes = step.apply(&String::from_utf8_lossy(token), first)?;
                 next.whole(becomes.as_bytes(), text)
             }
         }
@@ -201,14 +230,9 @@ impl Line<'_> {
         next.finish(text)
     }
 
-    fn whole(&mut self, token: &[u8], text: &mut Vec<u8>) -> Result<()> {
-        self.chunk(token, text)?;
-        self.end(text)
-    }
-
     /// Ends a run of bytes, which is UTF-8 but for an end that may be cut off.
     fn run(&mut self, state: &mut State, text: &mut Vec<u8>) -> Result<()> {
-        state.broken = false;
+        (state.broken, state.taken) = (false, 0);
         let run = std::mem::take(&mut state.run);
         if run.is_empty() {
             return Ok(());
@@ -262,4 +286,59 @@ fn strip_chunk(
     }
     state.waiting = if kept.is_empty() { (state.waiting + waiting).min(strip.stop) } else { waiting };
     next.chunk(kept, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is certain after each token, and what is left at the end.
+    fn run(stages: &[Stage], tokens: &[&str], raw: bool) -> Vec<Vec<u8>> {
+        let mut machine = Machine::new(stages, raw);
+        let mut parts = Vec::new();
+        for token in tokens {
+            let mut text = Vec::new();
+            machine.token(stages, token.as_bytes(), &mut text).expect("no pattern");
+            parts.push(text);
+        }
+        let mut text = Vec::new();
+        machine.finish(stages, &mut text).expect("no pattern");
+        parts.push(text);
+        parts
+    }
+
+    fn texts(stages: &[Stage], tokens: &[&str]) -> Vec<String> {
+        run(stages, tokens, false).into_iter().map(|part| String::from_utf8(part).expect("is text")).collect()
+    }
+
+    #[test]
+    fn runs_of_bytes_wait_until_they_are_text_or_cannot_be() {
+        let stages = [Stage::Fallback, Stage::Fuse];
+        let euro = ["<0xE2>", "<0x82>", "<0xAC>"];
+        assert_eq!(texts(&stages, &[euro[0], euro[1], euro[2], "a"]), ["", "", "", "\u{20ac}a", ""]);
+        assert_eq!(texts(&stages, &[euro[0], euro[1]]), ["", "", "\u{fffd}\u{fffd}"]);
+        assert_eq!(
+            texts(&stages, &["<0x41>", euro[1], euro[2], "a", "<0x42>"]),
+            ["", "\u{fffd}\u{fffd}", "\u{fffd}", "a", "", "B"]
+        );
+        assert_eq!(run(&stages, &[euro[1], "a"], true).concat(), b"\x82a");
+        let start = std::time::Instant::now();
+        assert_eq!(texts(&stages, &["<0xC3>", "<0xA9>"].repeat(100_000)).concat().chars().count(), 100_000);
+        assert!(start.elapsed().as_secs() < 5, "quadratic time: {:?}", start.elapsed());
+    }
+
+    #[test]
+    fn ends_wait_until_they_cannot_be_stripped() {
+        let strip = Stage::Strip(Strip { content: ' ', start: 2, stop: 1 });
+        let stages = [Stage::Fuse, strip];
+        assert_eq!(texts(&stages, &[" ", "  a ", " ", "b ", " "]), ["", " a", " ", " b", " ", ""]);
+        assert_eq!(texts(&stages[1..], &["  a ", "a"]), [" a".trim(), "a", ""]);
+    }
+
+    #[test]
+    fn the_last_suffix_becomes_nothing() {
+        let stages = [Stage::Suffix("</w>".to_owned())];
+        assert_eq!(texts(&stages, &["a</w>", "b", "c</w>"]), ["a", " b", "c", ""]);
+        assert!(texts(&stages, &[]).concat().is_empty());
+    }
 }

@@ -1,5 +1,7 @@
 //! The text of every token, as far as it does not depend on the other tokens.
 
+use std::borrow::Cow;
+
 use lmfast_base::{Error, Result};
 use rustc_hash::FxHashSet;
 
@@ -64,9 +66,9 @@ impl TokenBytes {
             return Ok(Self::sentencepiece(settings, &definition.vocabulary));
         }
         let Decoding { steps, bytes, stages } = Decoding::new(definition.decoder.as_ref())?;
-        let mut tokens: Vec<Option<(String, bool)>> = vec![None; size as usize];
+        let mut tokens: Vec<Option<(Cow<'_, str>, bool)>> = vec![None; size as usize];
         for (token, id) in definition.vocabulary.iter() {
-            tokens[id as usize] = Some((token.to_owned(), false));
+            tokens[id as usize] = Some((Cow::Borrowed(token), false));
         }
         let special = definition.added_tokens.iter().filter(|token| token.special);
         let special: FxHashSet<&str> = special.map(|token| token.content.as_str()).collect();
@@ -78,15 +80,15 @@ impl TokenBytes {
                 token.content.clone()
             };
             let is_special = special.contains(spelled.as_str());
-            tokens[token.id as usize] = Some((spelled, is_special));
+            tokens[token.id as usize] = Some((Cow::Owned(spelled), is_special));
         }
         let table = |first: bool| -> std::result::Result<Table, String> {
             let mut table = Table::default();
             for token in &tokens {
                 if let Some((token, _)) = token {
-                    let mut text = token.clone();
+                    let mut text = Cow::Borrowed(token.as_ref());
                     for step in &steps {
-                        text = step.apply(&text, first).map_err(|error| format!("decoder: {error}"))?;
+                        text = Cow::Owned(step.apply(&text, first).map_err(|error| format!("decoder: {error}"))?);
                     }
                     let spelled = if bytes { byte_chars::bytes(&text) } else { None };
                     table.bytes.extend(spelled.as_deref().unwrap_or(text.as_bytes()));
@@ -95,7 +97,7 @@ impl TokenBytes {
             }
             Ok(table)
         };
-        let kind = |token: &Option<(String, bool)>| match token {
+        let kind = |token: &Option<(Cow<'_, str>, bool)>| match token {
             None => Kind::Unused,
             Some((_, true)) => Kind::Special,
             Some((_, false)) => Kind::Ordinary,

@@ -97,7 +97,7 @@ impl Read {
             format!(
                 "a vocabulary of {} ranks that is not known: pass pattern=, one of {names:?} or a regular expression, \
                  and special_tokens= if it has any",
-                ranks.tokens.len()
+                ranks.iter().len()
             )
         })?;
         let special_tokens = match extra.special_tokens {

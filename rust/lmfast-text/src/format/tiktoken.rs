@@ -2,8 +2,10 @@
 //!
 //! `tiktoken` takes a piece that is a token as that token. Else it merges, as long as two neighbours together are a
 //! token, the leftmost of those with the lowest rank. The merges of a token's own bytes tell which two parts it is
-//! always made of: whatever stands around it, the merges inside come in the same order. A token that its own bytes do
-//! not become is met as a whole piece only.
+//! always made of: whatever stands around it, the merges inside come in the same order. Mostly those of lower ranks, found
+//! before, are enough. A token that its own bytes do not become is met as a whole piece only.
+
+use std::ops::Range;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -20,50 +22,68 @@ use crate::vocabulary::Vocabulary;
 const LONGEST: usize = 512;
 
 /// Tokens with their ranks, by rank.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Ranks {
-    pub(crate) tokens: Vec<(u32, Vec<u8>)>,
+    /// The tokens one behind the other, as they come in the file.
+    bytes: Vec<u8>,
+    /// The rank of each, and its place in the bytes.
+    tokens: Vec<(u32, Range<usize>)>,
 }
 
 impl Ranks {
     /// Reads the lines of a file; an error names the line.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, String> {
-        let (mut tokens, mut seen) = (Vec::new(), FxHashMap::default());
+        let mut ranks = Self { bytes: Vec::with_capacity(bytes.len()), tokens: Vec::new() };
         for (number, line) in (1..).zip(bytes.split(|&byte| byte == b'\n')) {
             let line = line.strip_suffix(b"\r").unwrap_or(line);
-            if line.is_empty() {
-                continue;
+            if !line.is_empty() {
+                let start = ranks.bytes.len();
+                let rank = rank_line(line, &mut ranks.bytes).map_err(|what| format!("line {number}: {what}"))?;
+                ranks.tokens.push((rank, start..ranks.bytes.len()));
             }
-            let (token, rank) = rank_line(line).map_err(|what| format!("line {number}: {what}"))?;
-            if let Some(other) = seen.insert(token.clone(), number) {
-                return Err(format!("line {number}: the token of line {other} is there again"));
-            }
-            tokens.push((rank, token));
         }
-        tokens.sort_unstable();
-        if let Some(twice) = tokens.windows(2).find(|two| two[0].0 == two[1].0) {
+        ranks.tokens.sort_by_key(|&(rank, _)| rank);
+        if let Some(twice) = ranks.tokens.windows(2).find(|two| two[0].0 == two[1].0) {
             return Err(format!("two tokens have one rank, {}", twice[0].0));
         }
-        if tokens.is_empty() {
+        if ranks.tokens.is_empty() {
             return Err("it has no token: a line with a token in base64 and its rank is wanted".to_owned());
         }
-        Ok(Self { tokens })
+        Ok(ranks)
+    }
+
+    /// Ranks with their tokens, by rank.
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = (u32, &[u8])> + Clone {
+        self.tokens.iter().map(|(rank, range)| (*rank, &self.bytes[range.clone()]))
     }
 
     /// The tokens that become others by merging: the ids of both parts and of the whole, in the order of ranks.
     ///
     /// # Errors
-    /// Names a byte that is no token.
+    /// Names a byte that is no token, or a token that is there twice.
     fn merges(&self) -> Result<Vec<(u32, u32, u32)>, String> {
-        let ranks: FxHashMap<&[u8], u32> = self.tokens.iter().map(|(rank, token)| (token.as_slice(), *rank)).collect();
-        if let Some(byte) = (0..=255_u8).find(|byte| !ranks.contains_key([*byte].as_slice())) {
-            return Err(format!("it lacks a token for the byte {byte}: text with this byte could not be encoded"));
+        let mut ranks: FxHashMap<&[u8], u32> = FxHashMap::default();
+        ranks.reserve(self.tokens.len());
+        for (rank, token) in self.iter() {
+            if let Some(other) = ranks.insert(token, rank) {
+                return Err(format!("the token of rank {other} is there again, with rank {rank}"));
+            }
+        }
+        let mut bytes = [0; 256];
+        for byte in 0..=255_u8 {
+            bytes[usize::from(byte)] = *ranks.get([byte].as_slice()).ok_or_else(|| {
+                format!("it lacks a token for the byte {byte}: text with this byte could not be encoded")
+            })?;
         }
         let mut merges = Vec::with_capacity(self.tokens.len());
-        let mut parts = Vec::new();
-        for (rank, token) in &self.tokens {
-            if let Some((left, right)) = two_parts(token, &ranks, &mut parts) {
-                merges.push((left, right, *rank));
+        let mut pairs: FxHashMap<(u32, u32), u32> = FxHashMap::default();
+        pairs.reserve(self.tokens.len());
+        let mut memory = Memory::default();
+        for (rank, token) in self.iter().filter(|(_, token)| token.len() > 1) {
+            let parts = earlier_parts(token, &bytes, &pairs, &mut memory.symbols);
+            if let Some((left, right)) = parts.or_else(|| two_parts(token, &ranks, &mut memory.parts)) {
+                merges.push((left, right, rank));
+                pairs.insert((left, right), rank);
             }
         }
         Ok(merges)
@@ -71,7 +91,7 @@ impl Ranks {
 
     /// Whether a token holds a line's end and the white space behind it, with no line's end in that.
     pub(crate) fn cross_line_ends(&self) -> bool {
-        self.tokens.iter().any(|(_, token)| {
+        self.iter().any(|(_, token)| {
             let behind = token.iter().rposition(|byte| matches!(byte, b'\r' | b'\n')).map(|at| &token[at + 1..]);
             // White space that is not ASCII begins with one of four bytes.
             behind.is_some_and(|rest| matches!(rest, [b' ' | 0x09 | 0x0B | 0x0C | 0xC2 | 0xE1 | 0xE2 | 0xE3, ..]))
@@ -80,7 +100,7 @@ impl Ranks {
 
     /// The tokenizer: the ranks, cut by a pattern, and special tokens.
     pub(crate) fn definition(&self, pattern: &str, special_tokens: &[(String, u32)]) -> Result<Definition, String> {
-        let entries = self.tokens.iter().map(|(rank, token)| (byte_chars::spell(token), *rank)).collect();
+        let entries = self.iter().map(|(rank, token)| (byte_chars::spell(token), rank)).collect();
         let merges = self.merges()?;
         let mut added_tokens: Vec<AddedToken> =
             special_tokens.iter().map(|(token, id)| AddedToken::special(*id, token)).collect();
@@ -138,20 +158,23 @@ const TIKTOKEN_PATTERNS: [(&str, &str, bool); 2] = [
 /// Whether bytes begin as a rank file does.
 pub(crate) fn is_rank_file(bytes: &[u8]) -> bool {
     let line = bytes.split(|&byte| byte == b'\n').next().unwrap_or_default();
-    rank_line(line.strip_suffix(b"\r").unwrap_or(line)).is_ok()
+    rank_line(line.strip_suffix(b"\r").unwrap_or(line), &mut Vec::new()).is_ok()
 }
 
-fn rank_line(line: &[u8]) -> Result<(Vec<u8>, u32), String> {
+/// Appends the token of a line, and gives its rank.
+fn rank_line(line: &[u8], tokens: &mut Vec<u8>) -> Result<u32, String> {
     let space = line.iter().position(|&byte| byte == b' ').ok_or("a token in base64, a space and a rank are wanted")?;
-    let token = BASE64_STANDARD.decode(&line[..space]).map_err(|error| format!("the token is not base64: {error}"))?;
-    if token.is_empty() || token.len() > LONGEST {
-        return Err(format!("a token of {} bytes: between 1 and {LONGEST} are wanted", token.len()));
+    let start = tokens.len();
+    BASE64_STANDARD.decode_vec(&line[..space], tokens).map_err(|error| format!("the token is not base64: {error}"))?;
+    let length = tokens.len() - start;
+    if length == 0 || length > LONGEST {
+        return Err(format!("a token of {length} bytes: between 1 and {LONGEST} are wanted"));
     }
     let rank = std::str::from_utf8(&line[space + 1..]).ok().and_then(|rank| rank.trim().parse().ok());
     let rank = rank.ok_or_else(|| {
         format!("the rank {:?} is not a whole number of 32 bits", String::from_utf8_lossy(&line[space + 1..]))
     })?;
-    Ok((token, rank))
+    Ok(rank)
 }
 
 /// A part of a token: where it begins, and the rank of it and the next part together.
@@ -164,7 +187,52 @@ struct Part {
 /// No rank of two parts.
 const NONE: u32 = u32::MAX;
 
-/// The ranks of the last two parts that a token's bytes become.
+/// What is used again for every token.
+#[derive(Default)]
+struct Memory {
+    symbols: Vec<u32>,
+    parts: Vec<Part>,
+}
+
+/// The ranks of the last two parts that a token's bytes become by merges of lower ranks alone; nothing if they end as
+/// more, or if so many are to be merged that looking through all of them takes long.
+fn earlier_parts(
+    token: &[u8],
+    bytes: &[u32; 256],
+    pairs: &FxHashMap<(u32, u32), u32>,
+    symbols: &mut Vec<u32>,
+) -> Option<(u32, u32)> {
+    const MOST: usize = 32;
+    if token.len() > MOST {
+        return None;
+    }
+    let rank = |left: u32, right: u32| pairs.get(&(left, right)).copied().unwrap_or(NONE);
+    symbols.clear();
+    symbols.extend(token.iter().map(|&byte| bytes[usize::from(byte)]));
+    let mut ranks = [NONE; MOST];
+    for (rank_of_two, two) in ranks.iter_mut().zip(symbols.windows(2)) {
+        *rank_of_two = rank(two[0], two[1]);
+    }
+    while symbols.len() > 2 {
+        let length = symbols.len();
+        let (at, lowest) = ranks[..length].iter().copied().enumerate().min_by_key(|&(_, rank)| rank)?;
+        if lowest == NONE {
+            return None;
+        }
+        symbols[at] = lowest;
+        symbols.remove(at + 1);
+        ranks.copy_within(at + 2..length, at + 1);
+        ranks[length - 1] = NONE;
+        ranks[at] = symbols.get(at + 1).map_or(NONE, |&next| rank(symbols[at], next));
+        if at > 0 {
+            ranks[at - 1] = rank(symbols[at - 1], symbols[at]);
+        }
+    }
+    let [left, right] = symbols[..] else { return None };
+    Some((left, right))
+}
+
+/// The ranks of the last two parts that a token's bytes become, by merges of any rank.
 fn two_parts(token: &[u8], ranks: &FxHashMap<&[u8], u32>, parts: &mut Vec<Part>) -> Option<(u32, u32)> {
     let rank = |start: usize, end: usize| ranks.get(&token[start..end]).copied().unwrap_or(NONE);
     parts.clear();
@@ -241,7 +309,6 @@ mod tests {
             ("", "no token"),
             ("!!! 0\n", "line 1: the token is not base64"),
             ("IQ==\n", "line 1"),
-            ("IQ== 0\nIQ== 1\n", "line 2: the token of line 1"),
             ("IQ== 0\nIg== 0\n", "one rank, 0"),
             ("IQ== 99999999999999999999\n", "line 1: the rank"),
             (" 1\n", "0 bytes"),
@@ -251,14 +318,17 @@ mod tests {
         }
         let one = Ranks::parse(b"IQ== 0\n").expect("is well-formed");
         assert!(one.definition("gpt2", &[]).is_err_and(|error| error.contains("the byte 0")));
+        let twice = Ranks::parse(b"IQ== 0\nIQ== 1\n").expect("is well-formed");
+        assert!(twice.definition("gpt2", &[]).is_err_and(|error| error.contains("rank 0 is there again")));
         assert!(is_rank_file(b"IQ== 0\r\n") && !is_rank_file(b"{}") && !is_rank_file(b""));
     }
 
     #[test]
     fn patterns_of_tiktoken_are_scanned_where_that_is_the_same() {
         let cl100k = TIKTOKEN_PATTERNS[1].0;
-        let ranks = |tokens: &[&str]| Ranks {
-            tokens: (0..).zip(tokens.iter().map(|token| token.as_bytes().to_vec())).collect(),
+        let ranks = |tokens: &[&str]| {
+            let tokens: Vec<(u32, Vec<u8>)> = (0..).zip(tokens.iter().map(|token| token.as_bytes().to_vec())).collect();
+            if tokens.is_empty() { Ranks::default() } else { Ranks::parse(&file(&tokens)).expect("is well-formed") }
         };
         assert_eq!(Some(ranks(&["\n", " \n"]).scanned(cl100k)), split::named("cl100k"));
         assert_eq!(ranks(&["\n "]).scanned(cl100k), cl100k);

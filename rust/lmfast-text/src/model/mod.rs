@@ -1,5 +1,6 @@
 //! The models: from a piece of text to the ids of its tokens.
 
+mod bert_fast;
 mod cache;
 mod characters;
 mod merger;
@@ -15,6 +16,7 @@ use lmfast_base::Result;
 use crate::bpe::{self, Bpe};
 use crate::words::Words;
 
+pub(crate) use bert_fast::BertFast;
 pub(crate) use characters::Characters;
 pub(crate) use sentencepiece::SentencePiece;
 pub(crate) use unigram::Unigram;
@@ -42,6 +44,7 @@ pub(crate) enum ModelEncoder {
 pub(crate) struct Scratch {
     pub(crate) bpe: bpe::Scratch,
     words: cache::WordCache,
+    short_words: bert_fast::ShortWords,
     symbols: Vec<merger::Symbol>,
     lattice: unigram::Lattice,
     paths: sentencepiece::Paths,

@@ -1,8 +1,11 @@
 //! What BERT does to text: cleans it, sets ideographs apart, takes accents away and puts it into lower case
 //! (`BasicTokenizer` in Google's `tokenization.py`).
 //!
-//! Characters go through one by one ([`Bert::character`]) unless somebody asks where they came from, or the text has a
-//! character that canonical order may move and that no step takes away; then the steps run one after the other.
+//! Characters go through one by one ([`Bert::character`]), ASCII in runs, unless somebody asks where they came from, or
+//! the text has a character that canonical order may move and that no step takes away; then the steps run one after the
+//! other.
+
+use std::sync::LazyLock;
 
 use unicode_normalization_alignments::UnicodeNormalization;
 use unicode_normalization_alignments::char::{canonical_combining_class, decompose_canonical};
@@ -72,22 +75,44 @@ impl Bert {
     }
 
     /// Appends what a text becomes; false if only the steps can tell.
-    fn characters(self, text: &str, becomes: &mut String) -> bool {
-        text.chars().all(|character| {
-            if character.is_ascii() {
-                let cleaned = if self.clean_text { clean(character) } else { Some(character) };
-                becomes.extend(
-                    cleaned.map(|character| if self.lowercase { character.to_ascii_lowercase() } else { character }),
-                );
-                true
-            } else {
-                self.character(character, becomes)
+    fn characters(self, mut text: &str, becomes: &mut String) -> bool {
+        while !text.is_empty() {
+            let run = text.bytes().position(|byte| !byte.is_ascii()).unwrap_or(text.len());
+            self.ascii(&text[..run], becomes);
+            let mut rest = text[run..].chars();
+            for character in rest.by_ref() {
+                if character.is_ascii() {
+                    self.ascii(character.encode_utf8(&mut [0; 4]), becomes);
+                    break;
+                }
+                if !self.character(character, becomes) {
+                    return false;
+                }
             }
-        })
+            text = rest.as_str();
+        }
+        true
+    }
+
+    /// Appends what ASCII becomes.
+    fn ascii(self, run: &str, becomes: &mut String) {
+        let from = becomes.len();
+        if self.clean_text && run.bytes().any(|byte| byte < b' ' || byte == 0x7F) {
+            becomes.extend(run.chars().filter_map(clean));
+        } else {
+            becomes.push_str(run);
+        }
+        if self.lowercase {
+            becomes[from..].make_ascii_lowercase();
+        }
     }
 
     /// Appends what a character becomes that is not ASCII; false if only the steps can tell.
     fn character(self, character: char, becomes: &mut String) -> bool {
+        if STAYS.has(character) && !has(character, IDEOGRAPH) {
+            becomes.push(character);
+            return true;
+        }
         let cleaned = if self.clean_text { clean(character) } else { Some(character) };
         let Some(character) = cleaned else { return true };
         let apart = self.handle_chinese_chars && has(character, IDEOGRAPH);
@@ -95,18 +120,20 @@ impl Bert {
             becomes.push(' ');
         }
         let mut alone = true;
-        let mut lower = |character: char| {
+        let lower = |becomes: &mut String, character: char| {
             if self.lowercase { becomes.extend(character.to_lowercase()) } else { becomes.push(character) }
         };
-        if self.strip_accents {
+        if STAYS.has(character) {
+            becomes.push(character);
+        } else if self.strip_accents {
             decompose_canonical(character, |part| {
                 if !has(part, NONSPACING) {
                     alone &= canonical_combining_class(part) == 0;
-                    lower(part);
+                    lower(becomes, part);
                 }
             });
         } else {
-            lower(character);
+            lower(becomes, character);
         }
         if apart {
             becomes.push(' ');
@@ -114,6 +141,37 @@ impl Bert {
         alone
     }
 }
+
+/// A set of characters of the basic plane.
+struct Set([u64; 1024]);
+
+impl Set {
+    #[inline]
+    fn has(&self, character: char) -> bool {
+        let code = character as usize;
+        self.0.get(code / 64).is_some_and(|bits| bits >> (code % 64) & 1 == 1)
+    }
+}
+
+/// Characters that no step changes or moves, but for the spaces that are put around ideographs.
+static STAYS: LazyLock<Set> = LazyLock::new(|| {
+    let mut set = Set([0; 1024]);
+    for character in '\0'..='\u{FFFF}' {
+        let mut parts = 0;
+        let mut alone = true;
+        decompose_canonical(character, |part| {
+            parts += 1;
+            alone &= part == character && canonical_combining_class(part) == 0;
+        });
+        let stays = parts == 1
+            && alone
+            && !has(character, NONSPACING)
+            && clean(character) == Some(character)
+            && character.to_lowercase().eq([character]);
+        set.0[character as usize / 64] |= u64::from(stays) << (character as usize % 64);
+    }
+    set
+});
 
 fn has(character: char, property: u8) -> bool {
     PROPERTIES.of(character) & property != 0

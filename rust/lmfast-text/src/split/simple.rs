@@ -102,28 +102,17 @@ impl Split for BertWords {
     fn split(&self, text: &str, mut from: usize, pieces: &mut Vec<Range<usize>>) -> Result<usize> {
         let table = &*PROPERTIES;
         while from < text.len() && pieces.len() < BATCH {
-            let mut end = from;
-            for character in text[from..].chars() {
-                let properties = table.of(character);
-                if properties & (SPACE | PUNCTUATION) != 0 {
-                    if end > from {
-                        pieces.push(from..end);
-                    }
-                    from = end + character.len_utf8();
-                    if properties & SPACE == 0 {
-                        pieces.push(end..from);
-                    }
-                    end = from;
-                    if pieces.len() >= BATCH {
-                        break;
-                    }
-                } else {
-                    end += character.len_utf8();
-                }
-            }
-            if end == text.len() && end > from {
+            let end = table.run_without(text, from, SPACE | PUNCTUATION);
+            if end > from {
                 pieces.push(from..end);
-                from = end;
+            }
+            from = end;
+            if end < text.len() {
+                let (properties, length) = table.at(text, end);
+                from = end + length;
+                if properties & SPACE == 0 {
+                    pieces.push(end..from);
+                }
             }
         }
         Ok(from)

@@ -1,8 +1,9 @@
 //! Unigram as in `SentencePiece` (`unigram::Model::EncodeOptimized` of its `unigram_model.cc`), with its arithmetic.
 //!
-//! There the sums of scores are 32-bit floats that run on from the beginning of the text, so that in a long text the
-//! rounding decides between paths of nearly equal sums. Just this is done where the ids of a word cannot be
-//! [remembered](Known); they are used again where that is certain to give the same:
+//! There the sums of scores are 32-bit floats that run on from the beginning of the text, so that the rounding decides
+//! between paths of nearly equal sums. Release 0.2.3, whose ids these are, takes a sum below [`LOWEST`], met where a token
+//! may begin, from all sums, and gives a user-defined piece a tenth for every byte but one. Just this is done where the ids of a word cannot be [remembered](Known); they are used again where
+//! that is certain to give the same:
 //!
 //! 1. By how much the best path of a word is better than the second best is found in 64 bits. In 32 bits, a path of n
 //!    tokens ends within n/2 units in the last place of its true sum, whatever was added before, and so does each
@@ -11,7 +12,7 @@
 //!    are then what they were, but for an even number of units in the last place, and all rounding is the same. That
 //!    holds as long as no sum has another exponent.
 //!
-//! Either way the sum runs on along the path as it would have.
+//! Neither holds where a sum within the word may be too low. Either way the sum runs on along the path as it would have.
 
 use super::{Common, Sink};
 use crate::format::sentencepiece::{Kind, Settings};
@@ -24,6 +25,9 @@ use crate::vocabulary::Vocabulary;
 /// How much less than the lowest score an unknown character has.
 const UNKNOWN_PENALTY: f32 = 10.0;
 
+/// Sums do not stay below this.
+const LOWEST: f32 = -100_000.0;
+
 /// No path leads here.
 const NOWHERE: u32 = u32::MAX;
 
@@ -34,6 +38,8 @@ pub(super) struct Unigram {
     trie: Trie,
     /// By id; that of the unknown piece is that of an unknown character.
     scores: Vec<f32>,
+    /// The most bytes of a token.
+    longest: usize,
 }
 
 /// Memory of the search.
@@ -98,17 +104,19 @@ impl Unigram {
     pub(super) fn new(settings: &Settings, vocabulary: &Vocabulary, common: Common) -> Result<Self, String> {
         let kind = |id: u32| settings.pieces[id as usize].kind;
         let normal = settings.pieces.iter().filter(|piece| piece.kind == Kind::Normal).map(|piece| piece.score);
-        let lowest = normal.clone().fold(f32::MAX, f32::min);
-        let highest = normal.fold(f32::MIN_POSITIVE, f32::max);
+        let lowest = normal.fold(f32::MAX, f32::min);
         let score = |(piece, id): (&str, u32)| match kind(id) {
-            Kind::UserDefined => (f64::from(piece.len() as f32 * highest) - 0.1) as f32,
+            Kind::UserDefined => (piece.len() as f64 * 0.1 - 0.1) as f32,
             Kind::Unknown => lowest - UNKNOWN_PENALTY,
             _ => settings.pieces[id as usize].score,
         };
         let scores: Vec<f32> = vocabulary.iter().map(score).collect();
         let is_text = |id: u32| matches!(kind(id), Kind::Normal | Kind::UserDefined);
-        let pieces = vocabulary.iter().filter(|&(_, id)| is_text(id)).map(|(piece, id)| (piece.as_bytes(), id));
-        Ok(Self { trie: Trie::new(pieces)?, scores, common })
+        let pieces: Vec<(&[u8], u32)> =
+            vocabulary.iter().filter(|&(_, id)| is_text(id)).map(|(piece, id)| (piece.as_bytes(), id)).collect();
+        // An unknown character has at most 4.
+        let longest = pieces.iter().map(|(piece, _)| piece.len()).max().unwrap_or(0).max(4);
+        Ok(Self { trie: Trie::new(pieces)?, scores, longest, common })
     }
 
     pub(super) fn encode(&self, text: &str, scratch: &mut Scratch, sink: &mut Sink<'_>) {
@@ -128,6 +136,7 @@ impl Unigram {
     /// Takes a word behind a sum, and gives the sum behind it.
     #[inline]
     fn word(&self, word: &str, sum: f32, words: &mut WordCache, paths: &mut Paths, sink: &mut Sink<'_>) -> f32 {
+        let sum = if sum < LOWEST { 0.0 } else { sum };
         if word.len() > LONGEST {
             return self.search(word, sum, paths, sink);
         }
@@ -152,7 +161,8 @@ impl Unigram {
         let number = 1 << 9 | ((sum.to_bits() & 1) << 8) as u16 | exponent(sum) as u16;
         let hashed = hash(word.as_bytes(), number);
         if let Some(known) = words.get(word.as_bytes(), number, hashed).and_then(Known::new) {
-            if sum < 0.0 && known.bounds.iter().all(|&change| exponent(sum + change) == exponent(sum)) {
+            let is_even = known.bounds.iter().all(|&change| exponent(sum + change) == exponent(sum));
+            if sum < 0.0 && is_even && sum + known.bounds[1] >= LOWEST {
                 return self.take(&known, sum, sink);
             }
         }
@@ -160,7 +170,7 @@ impl Unigram {
         let sums = || paths.ends.iter().filter(|end| end.start != NOWHERE).map(|end| end.sum);
         let bounds = [sums().fold(sum, f32::max), sums().fold(sum, f32::min)];
         let is_even = bounds.iter().all(|&reached| exponent(reached) == exponent(sum));
-        if sum < 0.0 && is_even {
+        if sum < 0.0 && is_even && bounds[1] >= LOWEST {
             self.describe(word, bounds.map(|reached| reached - sum), paths);
             words.keep(word.as_bytes(), number, hashed, &paths.value);
         }
@@ -180,6 +190,11 @@ impl Unigram {
         ends.clear();
         ends.resize(bytes.len() + 1, End { sum, start: NOWHERE, id: 0 });
         for (start, character) in text.char_indices() {
+            if ends[start].sum < LOWEST {
+                let lowest = ends[start].sum;
+                let reached = ends.len().min(start + self.longest + 1);
+                ends[start..reached].iter_mut().for_each(|end| end.sum -= lowest);
+            }
             let so_far = ends[start].sum;
             let alone = self.tokens(bytes, start, character, |end, id| {
                 ends[end].offer(so_far + self.scores[id as usize], start as u32, id);
@@ -222,7 +237,9 @@ impl Unigram {
         // A path has at most as many tokens as bytes. A unit in the last place is at most the number by 2 to the 23rd;
         // twice that leaves room for the rounding here.
         let units = (bytes.len() + 2) as f64 / f64::from(1 << 22);
-        ((last.best - last.second) / units - reach.max(last.best.abs())) as f32 * 0.999
+        let reach = reach.max(last.best.abs());
+        let certain = (last.best - last.second) / units - reach;
+        certain.min(f64::from(-LOWEST) - reach - 1.0) as f32 * 0.999
     }
 
     /// Calls `found` with the end and the id of each token that begins at `start`. Gives whether one is the character
