@@ -16,7 +16,8 @@ use crate::{Tokenizer, byte_chars};
 
 /// Makes merges of counted pieces, which it takes to free their memory.
 pub(super) fn train(counts: Counts, config: &Config, control: &Control) -> Result<Made> {
-    let (mut tokens, mut words) = (Tokens::default(), Sequences::default());
+    let mut tokens = Tokens::default();
+    let mut words = Sequences::with_capacity(counts.len(), counts.iter().map(|(piece, _)| piece.len()).sum());
     let mut merges = if let Some(tokenizer) = &config.continue_from {
         go_on(tokenizer, counts, config, &mut tokens, &mut words, control)?
     } else {

@@ -62,7 +62,7 @@ impl Pairs {
         let mut pairs = Self { slots: vec![(EMPTY, 0); (found.len() * 2).next_power_of_two().max(16)], used: 0 };
         for ((pair, count, ..), places) in found.into_iter().zip(places) {
             pairs.add(pair, count);
-            queue.push(Queued { count, pair: Reverse(pair), places: Places::new(&places) });
+            queue.push(Queued { count, pair: Reverse(pair), places: Places::from(places) });
         }
         Ok(pairs)
     }

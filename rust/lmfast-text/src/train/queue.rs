@@ -65,23 +65,23 @@ impl Default for Queue {
     }
 }
 
-/// A list of places in ascending order; few lie in it, many apart.
+/// A list of places in ascending order; few lie in it, many apart, behind a thin pointer that keeps the queue small.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Places {
     /// The number of places, and they.
     Few(u8, [u32; FEW]),
     /// Any number.
-    Many(Box<[u32]>),
+    Many(Box<Box<[u32]>>),
 }
 
-/// As many as leave [`Places`] no larger than it is without them.
-const FEW: usize = 4;
+/// As many as leave [`Places`] at 16 bytes.
+const FEW: usize = 3;
 
 impl Places {
     /// A copy of places.
     pub(super) fn new(places: &[u32]) -> Self {
         if places.len() > FEW {
-            return Self::Many(places.into());
+            return Self::Many(Box::new(places.into()));
         }
         let mut few = [0; FEW];
         few[..places.len()].copy_from_slice(places);
@@ -94,5 +94,51 @@ impl Places {
             Self::Few(length, places) => &places[..usize::from(*length)],
             Self::Many(places) => places,
         }
+    }
+}
+
+impl From<Vec<u32>> for Places {
+    fn from(places: Vec<u32>) -> Self {
+        if places.len() > FEW { Self::Many(Box::new(places.into_boxed_slice())) } else { Self::new(&places) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn pairs_come_by_count_then_by_id(counts in prop::collection::vec(0..2000_u64, 0..200), more in prop::collection::vec(0..50_u64, 0..50)) {
+            let mut queue = Queue::default();
+            let queued = |pair: usize, count| {
+                Queued { count, pair: Reverse(pair as u64), places: Places::new(&vec![7; pair % 6]) }
+            };
+            counts.iter().enumerate().for_each(|(pair, &count)| queue.push(queued(pair, count)));
+            let mut expected: Vec<(Reverse<u64>, usize)> =
+                counts.iter().enumerate().map(|(pair, &count)| (Reverse(count), pair)).collect();
+            expected.sort_unstable();
+            let (half, mut found) = (expected.len() / 2, Vec::new());
+            for _ in 0..half {
+                found.extend(queue.pop());
+            }
+            // What is pushed later finds its place among what is left.
+            expected.drain(..half);
+            expected.extend(more.iter().zip(1000..).map(|(&count, pair)| (Reverse(count), pair)));
+            expected.sort_unstable();
+            more.iter().zip(1000..).for_each(|(&count, pair)| queue.push(queued(pair, count)));
+            prop_assert!(found.is_sorted_by(|one, other| one >= other));
+            for (Reverse(count), pair) in expected {
+                let top = queue.pop().expect("is there");
+                prop_assert_eq!((top.count, top.pair, top.places.as_slice().len()), (count, Reverse(pair as u64), pair % 6));
+            }
+            prop_assert!(queue.pop().is_none());
+        }
+    }
+
+    #[test]
+    fn places_are_small() {
+        assert_eq!(size_of::<Queued>(), 32);
     }
 }

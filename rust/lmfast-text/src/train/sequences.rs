@@ -28,6 +28,11 @@ pub(super) struct Change {
 pub(super) type Changes = [Vec<Change>; 2];
 
 impl Sequences {
+    /// Room for so many words of so many tokens together.
+    pub(super) fn with_capacity(words: usize, tokens: usize) -> Self {
+        Self { numbers: Vec::with_capacity(words * HEADER + tokens) }
+    }
+
     /// Adds a word.
     ///
     /// # Errors
