@@ -67,6 +67,18 @@ def test_tokenizer(workshop: Path, capsys: pytest.CaptureFixture[str], monkeypat
     assert answer(capsys, "tokenizer", "decode", workshop / "tokenizer.json", *ids)["text"] == text
 
 
+def test_every_kind_of_tokenizer(workshop: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    train = ["tokenizer", "train", workshop / "text.jsonl", "--out", tmp_path / "t.json", "--vocab-size"]
+    for options in (
+        [200, "--kind", "wordpiece", "--keep-case", "--limit-alphabet", 60, "--initial-alphabet", "xyz"],
+        [450, "--kind", "unigram", "--byte-fallback", "--max-token-length", 8, "--min-frequency", 0],
+        [420, "--continue-from", workshop / "tokenizer.json"],
+        [300, "--tie-order", "bytes"],
+    ):
+        assert answer(capsys, *train, *options)["vocab_size"] == options[0]
+    assert "lowercase" in refused(capsys, *train, 300, "--keep-case")
+
+
 def test_data(workshop: Path, capsys: pytest.CaptureFixture[str]) -> None:
     info = answer(capsys, "data", "info", workshop / "text.bin")
     assert info["documents"] == len(made_text())

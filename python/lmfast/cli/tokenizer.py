@@ -20,19 +20,41 @@ def add_commands(commands: Commands) -> None:
         run_train,
         """lmfast tokenizer train corpus.txt --vocab-size 8192 --out tokenizer.json
         lmfast tokenizer train 'text/*.jsonl.zst' --vocab-size 32000 --out tokenizer.json
-        lmfast tokenizer train corpus.txt --kind word --vocab-size 10000 --out words.json""",
+        lmfast tokenizer train corpus.txt --kind wordpiece --vocab-size 30000 --out bert.json
+        lmfast tokenizer train corpus.txt --kind unigram --byte-fallback --vocab-size 8000 --out unigram.json
+        lmfast tokenizer train more.txt --continue-from tokenizer.json --vocab-size 40000 --out larger.json""",
     )
     train.add_argument("text", nargs="+", metavar="TEXT", help=".txt, .jsonl, each also .gz and .zst; globs are fine")
     train.add_argument(
         "--vocab-size", type=int, required=True, metavar="N", help="tokens in all, special ones included"
     )
     train.add_argument("--out", required=True, metavar="FILE", help="where to save it, as tokenizer.json")
-    train.add_argument("--kind", default="bpe", metavar="KIND", help="bpe (byte-level), word or char (default: bpe)")
-    train.add_argument("--pattern", default="gpt2", help="how text is cut before merging: gpt2, cl100k, ... or a regex")
+    train.add_argument(
+        "--kind",
+        default="bpe",
+        metavar="KIND",
+        help="bpe (byte-level), wordpiece, unigram, word or char (default: bpe)",
+    )
+    train.add_argument(
+        "--pattern", help="bpe: how text is cut before merging: gpt2, cl100k, ... or a regex (default: gpt2)"
+    )
     train.add_argument("--special-token", action="append", metavar="TOKEN", help="a special token; may be repeated")
     train.add_argument(
-        "--min-frequency", type=int, metavar="N", help="of a merge, word or character (default: 2; char 1)"
+        "--min-frequency", type=int, metavar="N", help="of a merge, word or character (default: 2; char, unigram 1)"
     )
+    train.add_argument(
+        "--tie-order", metavar="ORDER", help="bpe: characters, as in tokenizers, or bytes, as in minbpe and rustbpe"
+    )
+    train.add_argument("--limit-alphabet", type=int, metavar="N", help="wordpiece: the N most frequent characters")
+    train.add_argument(
+        "--initial-alphabet", default="", metavar="TEXT", help="wordpiece, unigram: characters wanted in any case"
+    )
+    train.add_argument(
+        "--max-token-length", type=int, metavar="N", help="bpe, wordpiece: merges stay below; unigram: at most"
+    )
+    train.add_argument("--keep-case", action="store_true", help="wordpiece: leave capital letters and accents")
+    train.add_argument("--byte-fallback", action="store_true", help="unigram: 256 tokens for unknown characters")
+    train.add_argument("--continue-from", metavar="TOKENIZER", help="bpe: keep its tokens and merges, and add more")
     add_threads(train)
 
     encode = noun.verb(
@@ -77,6 +99,13 @@ def run_train(arguments: argparse.Namespace) -> None:
             kind=arguments.kind,
             pattern=arguments.pattern,
             min_frequency=arguments.min_frequency,
+            tie_order=arguments.tie_order,
+            limit_alphabet=arguments.limit_alphabet,
+            initial_alphabet=arguments.initial_alphabet,
+            max_token_length=arguments.max_token_length,
+            lowercase=False if arguments.keep_case else None,
+            byte_fallback=arguments.byte_fallback or None,
+            continue_from=Tokenizer.from_file(arguments.continue_from) if arguments.continue_from else None,
             threads=arguments.threads,
             progress=progress(arguments),
             **special,

@@ -34,10 +34,12 @@ Ids = Sequence[int] | npt.NDArray[Any]
 
 _SPECIAL_TOKENS = {
     "bpe": ("<|endoftext|>",),
+    "wordpiece": ("[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]"),
+    "unigram": ("<unk>", "<s>", "</s>"),
     "word": ("<unk>", "<|endoftext|>"),
     "char": ("<unk>", "<|endoftext|>"),
 }
-_MIN_FREQUENCY = {"bpe": 2, "word": 2, "char": 1}
+_MIN_FREQUENCY = {"bpe": 2, "wordpiece": 2, "unigram": 1, "word": 2, "char": 1}
 
 
 class Tokenizer:
@@ -113,52 +115,102 @@ class Tokenizer:
         source: Source,
         vocab_size: int,
         *,
-        kind: Literal["bpe", "word", "char"] = "bpe",
-        pattern: str = "gpt2",
+        kind: Literal["bpe", "wordpiece", "unigram", "word", "char"] = "bpe",
+        pattern: str | None = None,
         special_tokens: Iterable[str] | None = None,
         min_frequency: int | None = None,
+        tie_order: Literal["characters", "bytes"] | None = None,
+        limit_alphabet: int | None = None,
+        initial_alphabet: Iterable[str] = (),
+        max_token_length: int | None = None,
+        lowercase: bool | None = None,
+        byte_fallback: bool | None = None,
+        continue_from: Tokenizer | None = None,
         threads: int | None = None,
         progress: bool | None = None,
     ) -> Tokenizer:
         """Make a vocabulary from text.
 
-        The result depends on the text and the settings alone, and is that of `tokenizers`' trainers. A file is read
-        by line, each with its line end; a member of an iterable is a document. Special tokens spelled out in the text
-        are ordinary text.
+        The result depends on the text and the settings alone; for "bpe" and "word" it is that of `tokenizers`'
+        trainers. A file is read by line, each with its line end; a member of an iterable is a document. Special tokens
+        spelled out in the text are ordinary text. Memory is in proportion to the different words, not to the text.
 
         Args:
             source: Files, or an iterable of documents.
             vocab_size: The most tokens, special ones included.
-            kind: "bpe": byte-level byte pair encoding. "word": what lies between white space, the most frequent
-                first, ties in the order of their bytes. "char": each character, likewise.
-            pattern: For "bpe", how text is cut before: "gpt2", "cl100k", "o200k", "llama3", "qwen2", or a regular
+            kind: "bpe": byte-level byte pair encoding. "wordpiece": words and parts of words as in BERT, with
+                `[CLS]` before and `[SEP]` behind a text where these are special tokens. "unigram": tokens with
+                probabilities, as in sentencepiece. "word": what lies between white space, the most frequent first,
+                ties in the order of their bytes. "char": each character, likewise.
+            pattern: "bpe": how text is cut before: "gpt2" (None), "cl100k", "o200k", "llama3", "qwen2", or a regular
                 expression in the syntax of `tokenizers`.
-            special_tokens: They come first. For "word" and "char" the first stands for what is unknown; without any,
-                unknown text is an error. None: `("<|endoftext|>",)` for "bpe", `("<unk>", "<|endoftext|>")` else.
-            min_frequency: Pairs, words or characters that occur less often are left out. None: 2, for "char" 1.
-            threads: Threads that count; None: every core.
+            special_tokens: They come first. But for "bpe" the first stands for what is unknown; without any, unknown
+                text is an error. None: `("<|endoftext|>",)` for "bpe", `("<unk>", "<|endoftext|>")` for "word" and
+                "char", `("[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]")` for "wordpiece", `("<unk>", "<s>", "</s>")` for
+                "unigram", none with `continue_from`.
+            min_frequency: Pairs ("bpe", "wordpiece"), words or characters that occur less often are left out. None: 2,
+                for "char" and "unigram" 1.
+            tie_order: "bpe": the order of bytes, and so which of two equally frequent pairs comes first. "characters"
+                (None): that of the characters that spell them, as in `tokenizers`; "bytes": their own, as in minbpe
+                and rustbpe.
+            limit_alphabet: "wordpiece": so many characters, the most frequent, become tokens; words with others are
+                unknown. None: all.
+            initial_alphabet: "wordpiece", "unigram": characters that become tokens whether they occur or not.
+            max_token_length: "bpe" (in bytes), "wordpiece" (in characters): no merge makes a token of this length or
+                more, as in `tokenizers`. "unigram": the longest token in characters, 16 for None.
+            lowercase: "wordpiece": whether letters become small and lose their accents (None: True).
+            byte_fallback: "unigram": 256 tokens spell characters that the text does not have (None: False).
+            continue_from: "bpe": a tokenizer whose ids, merges and way of cutting are kept, and new tokens added.
+            threads: Threads; None: every core.
             progress: A bar on standard error: True, False, or None for one on a terminal.
 
         Returns:
-            The tokenizer. Where the text has fewer "bpe" tokens than wanted, it has fewer, and a warning says so.
+            The tokenizer. Where the text has fewer tokens than wanted, it has fewer; but for "word" and "char" a
+            warning says so.
 
         Raises:
-            ValueError: A setting that cannot be used.
+            ValueError: A setting that cannot be used, or is one of another kind; the message names it.
+
+        >>> begun = Tokenizer.train(["the cat sat on the mat"] * 3, 262)
+        >>> more = Tokenizer.train(["the dog sat on the log"] * 3, 266, continue_from=begun)
+        >>> all(more.token_to_id(token) == id for token, id in begun.vocab().items())
+        True
         """
         if kind not in _SPECIAL_TOKENS:
-            message = f'kind={kind!r}: "bpe", "word" or "char" is wanted'
+            message = f"kind={kind!r}: one of {', '.join(map(repr, _SPECIAL_TOKENS))} is wanted"
             raise ValueError(message)
         if isinstance(special_tokens, str):
             message = f"special_tokens={special_tokens!r}: a sequence of str is wanted, not a str"
             raise TypeError(message)
-        special = _SPECIAL_TOKENS[kind] if special_tokens is None else tuple(special_tokens)
+        alphabet = list(initial_alphabet)
+        if wrong := [letter for letter in alphabet if not isinstance(letter, str) or len(letter) != 1]:
+            message = f"initial_alphabet: {wrong[0]!r} is not a character"
+            raise ValueError(message)
+        default = () if continue_from is not None else _SPECIAL_TOKENS[kind]
+        special = default if special_tokens is None else tuple(special_tokens)
         frequency = _MIN_FREQUENCY[kind] if min_frequency is None else _at_least("min_frequency", min_frequency, 0)
         size = _at_least("vocab_size", vocab_size, 1)
         with bar(progress) as callback:
             core = compiled.Tokenizer.train(
-                resolve(source), size, kind, pattern, list(special), frequency, _threads(threads), callback
+                resolve(source),
+                size,
+                kind,
+                pattern=pattern,
+                special_tokens=list(special),
+                min_frequency=frequency,
+                tie_order=tie_order,
+                limit_alphabet=None if limit_alphabet is None else _at_least("limit_alphabet", limit_alphabet, 1),
+                initial_alphabet=alphabet,
+                max_token_length=None
+                if max_token_length is None
+                else _at_least("max_token_length", max_token_length, 1),
+                lowercase=lowercase,
+                byte_fallback=byte_fallback,
+                continue_from=None if continue_from is None else continue_from._core,
+                threads=_threads(threads),
+                progress=callback,
             )
-        if kind == "bpe" and core.vocab_size < size:
+        if kind not in ("word", "char") and core.vocab_size < size:
             message = (
                 f"vocab_size={vocab_size}: the text supports {core.vocab_size} tokens, and no more were made; "
                 f"pass a smaller vocab_size, a lower min_frequency (now {frequency}) or more text"

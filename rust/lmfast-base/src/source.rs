@@ -22,6 +22,9 @@ use crate::{Error, Result};
 /// A batch holds documents until this many bytes of text are reached.
 const BATCH_BYTES: usize = 4 << 20;
 
+/// Lines with their line ends are read in blocks of this many bytes, each a batch.
+const BLOCK_BYTES: usize = 1 << 18;
+
 /// Documents one behind the other in one string.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Documents {
@@ -36,6 +39,16 @@ impl Documents {
     pub fn push(&mut self, document: &str) {
         self.text.push_str(document);
         self.ends.push(self.text.len());
+    }
+
+    /// Appends each line of a text, with its line end, as a document.
+    fn push_lines(&mut self, lines: &str) {
+        let start = self.text.len();
+        self.text.push_str(lines);
+        self.ends.extend(memchr::memchr_iter(b'\n', lines.as_bytes()).map(|at| start + at + 1));
+        if !lines.is_empty() && !lines.ends_with('\n') {
+            self.ends.push(self.text.len());
+        }
     }
 
     /// Whether the batch holds enough to be handed on.
@@ -161,6 +174,9 @@ impl Files {
             if more {
                 self.current = Some(reader);
             }
+            if self.options.keep_line_ends && batch.text_bytes() >= BLOCK_BYTES {
+                break;
+            }
         }
         Ok(())
     }
@@ -242,6 +258,9 @@ impl Reader {
             batch.push(utf8(&self.path, &bytes, 0)?);
             return Ok(false);
         }
+        if matches!(self.shape, Shape::Lines) && options.keep_line_ends {
+            return self.read_block(batch);
+        }
         while !batch.is_full() {
             self.line.clear();
             self.line_number += 1;
@@ -254,11 +273,31 @@ impl Reader {
                     batch.push(&self.json_text(&self.line[..end], &options.text_field)?);
                 }
             } else {
-                let end = if options.keep_line_ends { self.line.len() } else { end };
                 batch.push(utf8(&self.path, &self.line[..end], self.line_number)?);
             }
         }
         Ok(true)
+    }
+
+    /// Adds a block of lines with their line ends; the beginning of a line that goes on behind it stays in `self.line`.
+    fn read_block(&mut self, batch: &mut Documents) -> Result<bool> {
+        let begun = self.line.len(); // without a line end
+        let wanted = BLOCK_BYTES.saturating_sub(begun).max(BLOCK_BYTES / 2) as u64;
+        let read = (&mut self.input).take(wanted).read_to_end(&mut self.line);
+        let more = read.map_err(|error| broken(&self.path, error))? as u64 == wanted;
+        let last = memchr::memrchr(b'\n', &self.line[begun..]).map_or(0, |at| begun + at + 1);
+        let end = if more { last } else { self.line.len() };
+        if let Ok(lines) = std::str::from_utf8(&self.line[..end]) {
+            self.line_number += memchr::memchr_iter(b'\n', lines.as_bytes()).count() as u64;
+            batch.push_lines(lines);
+        } else {
+            for line in self.line[..end].split_inclusive(|&byte| byte == b'\n') {
+                self.line_number += 1;
+                batch.push(utf8(&self.path, line, self.line_number)?);
+            }
+        }
+        self.line.drain(..end);
+        Ok(more)
     }
 
     fn json_text<'a>(&self, line: &'a [u8], field: &str) -> Result<Cow<'a, str>> {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use lmfast_base::source::Options as SourceOptions;
 use lmfast_base::{Control, Encode, Error};
-use lmfast_text::train::{Config, Kind};
+use lmfast_text::train::{Config, Kind, TieOrder};
 use lmfast_text::{Encoded, Encoder, Extra, Fill, Ids, Offsets, Options, RowOptions, Special, Strategy, StreamDecoder};
 use numpy::{PyArray1, PyArrayMethods};
 use pyo3::exceptions::{PyOverflowError, PyValueError};
@@ -63,20 +63,41 @@ impl Tokenizer {
 
     /// Makes a vocabulary from a source that lmfast/source.py resolved.
     #[staticmethod]
-    #[pyo3(signature = (source, vocab_size, kind, pattern, special_tokens, min_frequency, threads, progress))]
+    #[pyo3(signature = (source, vocab_size, kind, *, pattern, special_tokens, min_frequency, tie_order, limit_alphabet, initial_alphabet, max_token_length, lowercase, byte_fallback, continue_from, threads, progress))]
     #[expect(clippy::too_many_arguments, reason = "the settings of a training, each with a name in Python")]
     fn train(
         py: Python<'_>,
         source: &Bound<'_, PyAny>,
         vocab_size: usize,
         kind: &str,
-        pattern: String,
+        pattern: Option<String>,
         special_tokens: Vec<String>,
         min_frequency: u64,
+        tie_order: Option<&str>,
+        limit_alphabet: Option<usize>,
+        initial_alphabet: Vec<char>,
+        max_token_length: Option<usize>,
+        lowercase: Option<bool>,
+        byte_fallback: Option<bool>,
+        continue_from: Option<&Self>,
         threads: Option<usize>,
         progress: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
-        let config = Config { kind: kind_of(kind)?, vocab_size, pattern, special_tokens, min_frequency, threads };
+        let config = Config {
+            kind: kind_of(kind)?,
+            vocab_size,
+            pattern,
+            special_tokens,
+            min_frequency,
+            tie_order: tie_order.map(tie_order_of).transpose()?,
+            limit_alphabet,
+            initial_alphabet,
+            max_token_length,
+            lowercase,
+            byte_fallback,
+            continue_from: continue_from.map(|tokenizer| tokenizer.inner.clone()),
+            threads,
+        };
         let (batches, total) = crate::source::open(source, line_by_line())?;
         gate::run(py, progress, move |control| lmfast_text::train::train(batches, total, &config, control))
             .map(Self::new)
@@ -335,11 +356,17 @@ fn wanted(name: &str, value: &str, wanted: &str) -> PyErr {
 }
 
 fn kind_of(kind: &str) -> PyResult<Kind> {
-    match kind {
-        "bpe" => Ok(Kind::Bpe),
-        "word" => Ok(Kind::Word),
-        "char" => Ok(Kind::Char),
-        other => Err(to_python(Error::invalid(format!("kind={other:?}: \"bpe\", \"word\" or \"char\" is wanted")))),
+    let kinds = [Kind::Bpe, Kind::WordPiece, Kind::Unigram, Kind::Word, Kind::Char];
+    let names = kinds.map(|kind| format!("{:?}", kind.name())).join(", ");
+    let wrong = || to_python(Error::invalid(format!("kind={kind:?}: one of {names} is wanted")));
+    kinds.into_iter().find(|known| known.name() == kind).ok_or_else(wrong)
+}
+
+fn tie_order_of(order: &str) -> PyResult<TieOrder> {
+    match order {
+        "characters" => Ok(TieOrder::Characters),
+        "bytes" => Ok(TieOrder::Bytes),
+        other => Err(PyValueError::new_err(format!("tie_order={other:?}: \"characters\" or \"bytes\" is wanted"))),
     }
 }
 

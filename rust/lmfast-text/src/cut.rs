@@ -104,17 +104,6 @@ impl Cut {
         let stages = builder.finish();
         Ok(Self { needs_start: stages.iter().flat_map(|stage| &stage.rewrites).any(needs_start), stages, byte_level })
     }
-
-    /// The one cutter of a pre-tokenizer that changes nothing.
-    ///
-    /// # Errors
-    /// It changes something.
-    pub(crate) fn into_split(mut self) -> Result<Box<dyn Split>, String> {
-        match self.stages.pop() {
-            Some(Stage { rewrites, split }) if rewrites.is_empty() && self.stages.is_empty() => Ok(split),
-            _ => Err("pre_tokenizer: one that only cuts is wanted, and this one changes the text".to_owned()),
-        }
-    }
 }
 
 /// The cutter of a step that changes nothing.

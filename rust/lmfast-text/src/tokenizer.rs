@@ -208,6 +208,11 @@ impl Tokenizer {
         })
     }
 
+    /// What its file says.
+    pub(crate) fn definition(&self) -> &Definition {
+        &self.definition
+    }
+
     /// The largest id plus one.
     pub fn vocab_size(&self) -> u32 {
         self.size

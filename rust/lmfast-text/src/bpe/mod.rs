@@ -15,7 +15,7 @@ mod merges;
 mod naive;
 mod short;
 
-pub(crate) use cache::{hash, key};
+pub(crate) use cache::hash;
 pub(crate) use encode::{Bpe, Scratch};
 
 /// Memory that an encoder keeps the ids of pieces in which it met before: about 16 MiB for each thread, once in use.

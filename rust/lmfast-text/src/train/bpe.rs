@@ -1,227 +1,107 @@
 //! Training of byte pair encoding.
 //!
-//! Again and again the most frequent pair of neighbouring tokens becomes a token (Sennrich et al. 2016, algorithm 1), of
-//! equally frequent ones the pair of the lowest ids. Kept are, for each pair, its count, and the words where it was
-//! when it was last queued; a merge visits only those words, and a queue entry whose count is out of date is queued
-//! again with the right one.
-//!
-//! Everything that decides the result is that of `tokenizers` (`BpeTrainer::do_train`), its corner cases included: a
-//! merge that spells a token which is already there takes that token's id; the count of a merged pair itself is not
-//! lowered; when such a pair comes up again it is queued with the new words alone.
+//! The words become bytes, spelled in the byte alphabet, and are [merged](super::merge). A training that goes on from
+//! a tokenizer begins with the tokens that this makes of the words.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use lmfast_base::{Control, Error, Result};
 
-use lmfast_base::{Control, Result};
-use rustc_hash::FxHashMap;
-
-use super::Config;
 use super::count::Counts;
-use crate::byte_chars;
+use super::definition::Made;
+use super::merge::{Rules, Tokens, merge};
+use super::sequences::Sequences;
+use super::{Config, TieOrder};
+use crate::format::Model;
+use crate::model::Scratch;
+use crate::{Tokenizer, byte_chars};
 
-/// Tokens in the order of their ids, and merges (left, right, merged) by rank.
-pub(super) type Trained = (Vec<String>, Vec<(u32, u32, u32)>);
-
-/// Merges until the vocabulary is full, or no pair is frequent enough. Takes the counts, to free their memory.
-pub(super) fn train(counts: Counts, config: &Config, control: &Control) -> Result<Trained> {
+/// Makes merges of counted pieces, which it takes to free their memory.
+pub(super) fn train(counts: Counts, config: &Config, control: &Control) -> Result<Made> {
     let mut tokens = Tokens::default();
+    let mut words = Sequences::with_capacity(counts.len(), counts.iter().map(|(piece, _)| piece.len()).sum());
+    let mut merges = if let Some(tokenizer) = &config.continue_from {
+        go_on(tokenizer, counts, config, &mut tokens, &mut words, control)?
+    } else {
+        begin(counts, config, &mut tokens, &mut words, control)?;
+        Vec::new()
+    };
+    let lengths = tokens.lengths();
+    let rules = Rules {
+        vocab_size: config.vocab_size,
+        min_frequency: config.min_frequency,
+        max_length: config.max_token_length.map_or(u64::MAX, |length| length as u64),
+        prefix: "",
+    };
+    merges.extend(merge(&mut tokens, lengths, words, rules, control)?);
+    Ok(Made { tokens: tokens.into_spelled(), merges, scores: Vec::new() })
+}
+
+/// Special tokens and bytes.
+fn begin(counts: Counts, config: &Config, tokens: &mut Tokens, words: &mut Sequences, control: &Control) -> Result<()> {
     for token in &config.special_tokens {
         tokens.id(token.clone());
     }
+    let alphabet = match config.tie_order.unwrap_or_default() {
+        TieOrder::Characters => byte_chars::alphabet(),
+        TieOrder::Bytes => std::array::from_fn(|byte| byte as u8),
+    };
     let mut byte_ids = [0; 256];
-    for byte in byte_chars::alphabet() {
+    for byte in alphabet {
         byte_ids[usize::from(byte)] = tokens.id(byte_chars::to_char(byte).to_string());
     }
-    control.begin("merging", config.vocab_size.saturating_sub(tokens.spelled.len()) as u64);
-    let mut words = Words::new(&counts, &byte_ids);
-    drop(counts);
-    let mut pairs = Pairs::default();
-    words.count_pairs(&mut pairs, control)?;
-    let mut queue = BinaryHeap::new();
-    pairs.queue_changed(&mut queue);
-
-    let mut merges = Vec::new();
-    while tokens.spelled.len() < config.vocab_size {
+    for part in counts.into_parts() {
         control.check()?;
-        let Some(mut top) = queue.pop() else { break };
-        let Reverse(pair) = top.pair;
-        let count = pairs.count(pair);
-        if top.count != count {
-            top.count = count;
-            queue.push(top);
-            continue;
+        for (piece, count) in part.iter() {
+            words.push(count, piece.iter().map(|&byte| byte_ids[usize::from(byte)]))?;
         }
-        if count < config.min_frequency.max(1) {
-            break;
-        }
-        let (left, right) = ((pair >> 32) as u32, pair as u32);
-        let before = tokens.spelled.len();
-        let merged = tokens.id([tokens.spelled[left as usize].as_str(), &tokens.spelled[right as usize]].concat());
-        control.advance((tokens.spelled.len() - before) as u64);
-        merges.push((left, right, merged));
-        for &word in &top.words {
-            words.merge(word, (left, right, merged), &mut pairs);
-        }
-        pairs.queue_changed(&mut queue);
     }
-    Ok((tokens.spelled, merges))
+    Ok(())
 }
 
-/// Tokens by id and ids by token.
-#[derive(Default)]
-struct Tokens {
-    spelled: Vec<String>,
-    ids: FxHashMap<String, u32>,
-}
-
-impl Tokens {
-    /// The id of a token, which is added if it is new.
-    fn id(&mut self, token: String) -> u32 {
-        *self.ids.entry(token).or_insert_with_key(|token| {
-            self.spelled.push(token.clone());
-            self.spelled.len() as u32 - 1
-        })
+/// The tokens of a tokenizer, then new special ones; gives its merges.
+fn go_on(
+    tokenizer: &Tokenizer,
+    counts: Counts,
+    config: &Config,
+    tokens: &mut Tokens,
+    words: &mut Sequences,
+    control: &Control,
+) -> Result<Vec<(u32, u32, u32)>> {
+    let definition = tokenizer.definition();
+    let Model::Bpe(settings) = &definition.model else {
+        return Err(Error::invalid("continue_from: a byte-level BPE is wanted, and this is a model of another type"));
+    };
+    if !tokenizer.cut.byte_level {
+        return Err(Error::invalid("continue_from: a byte-level BPE is wanted, and this one merges characters"));
     }
-}
-
-/// A queued pair; the greatest is the most frequent, of equals the one of the lowest ids.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Queued {
-    count: u64,
-    pair: Reverse<u64>,
-    /// Where it was when it was queued, in ascending order.
-    words: Vec<u32>,
-}
-
-/// The words of the text as tokens, one behind the other; a word shrinks in its place.
-struct Words {
-    symbols: Vec<u32>,
-    words: Vec<Word>,
-}
-
-struct Word {
-    start: usize,
-    length: usize,
-    count: u64,
-}
-
-impl Words {
-    /// Words of a single byte have no pair and are left out.
-    fn new(counts: &Counts, byte_ids: &[u32; 256]) -> Self {
-        let mut words = Self { symbols: Vec::new(), words: Vec::new() };
-        for (piece, count) in counts.iter().filter(|(piece, _)| piece.len() > 1) {
-            words.words.push(Word { start: words.symbols.len(), length: piece.len(), count });
-            words.symbols.extend(piece.iter().map(|&byte| byte_ids[usize::from(byte)]));
-        }
-        words
+    for (token, id) in tokenizer.vocab() {
+        tokens.skip_to(id);
+        tokens.id(token.to_owned());
     }
-
-    fn count_pairs(&self, pairs: &mut Pairs, control: &Control) -> Result<()> {
-        for (number, word) in self.words.iter().enumerate() {
-            if number % 4096 == 0 {
+    for token in &config.special_tokens {
+        tokens.id(token.clone());
+    }
+    let (mut scratch, mut ids) = (Scratch::default(), Vec::new());
+    for part in counts.into_parts() {
+        for (index, (piece, count)) in part.iter().enumerate() {
+            if index % 256 == 0 {
                 control.check()?;
             }
-            for window in self.symbols[word.start..word.start + word.length].windows(2) {
-                pairs.add(window[0], window[1], word.count, number as u32);
-            }
-        }
-        Ok(())
-    }
-
-    /// Merges a pair in a word from left to right, and counts the pairs that this unmakes and makes.
-    fn merge(&mut self, number: u32, (left, right, merged): (u32, u32, u32), pairs: &mut Pairs) {
-        let word = &mut self.words[number as usize];
-        let symbols = &mut self.symbols[word.start..word.start + word.length];
-        let (mut read, mut write) = (0, 0);
-        while read < symbols.len() {
-            let symbol = symbols[read];
-            if symbol == left && symbols.get(read + 1) == Some(&right) {
-                if write > 0 {
-                    let before = symbols[write - 1];
-                    pairs.subtract(before, left, word.count);
-                    pairs.add(before, merged, word.count, number);
-                }
-                if let Some(&after) = symbols.get(read + 2) {
-                    pairs.subtract(right, after, word.count);
-                    pairs.add(merged, after, word.count, number);
-                }
-                symbols[write] = merged;
-                read += 2;
-            } else {
-                symbols[write] = symbol;
-                read += 1;
-            }
-            write += 1;
-        }
-        word.length = write;
-    }
-}
-
-/// The count of every pair met, and the words where pairs came up since they were last queued.
-#[derive(Default)]
-struct Pairs {
-    numbers: FxHashMap<u64, u32>,
-    states: Vec<PairState>,
-    changed: Vec<u32>,
-}
-
-struct PairState {
-    pair: u64,
-    count: u64,
-    words: Vec<u32>,
-}
-
-impl Pairs {
-    fn count(&self, pair: u64) -> u64 {
-        self.numbers.get(&pair).map_or(0, |&number| self.states[number as usize].count)
-    }
-
-    fn add(&mut self, left: u32, right: u32, count: u64, word: u32) {
-        let pair = pack(left, right);
-        let number = *self.numbers.entry(pair).or_insert_with(|| {
-            self.states.push(PairState { pair, count: 0, words: Vec::new() });
-            self.states.len() as u32 - 1
-        });
-        let state = &mut self.states[number as usize];
-        state.count += count;
-        if state.words.is_empty() {
-            self.changed.push(number);
-        }
-        if state.words.last() != Some(&word) {
-            state.words.push(word);
+            let piece =
+                std::str::from_utf8(piece).map_err(|error| Error::invalid(format!("a piece is not text: {error}")))?;
+            ids.clear();
+            tokenizer.encoder.encode(piece, &mut scratch, &mut ids, None)?;
+            words.push(count, ids.iter().copied())?;
         }
     }
-
-    /// Every pair that is unmade has been counted.
-    fn subtract(&mut self, left: u32, right: u32, count: u64) {
-        if let Some(&number) = self.numbers.get(&pack(left, right)) {
-            let state = &mut self.states[number as usize];
-            state.count = state.count.saturating_sub(count);
-        }
-    }
-
-    /// Queues the pairs that came up.
-    fn queue_changed(&mut self, queue: &mut BinaryHeap<Queued>) {
-        for number in self.changed.drain(..) {
-            let state = &mut self.states[number as usize];
-            let words = std::mem::take(&mut state.words);
-            if state.count > 0 {
-                queue.push(Queued { count: state.count, pair: Reverse(state.pair), words });
-            }
-        }
-    }
-}
-
-/// Two numbers in one.
-fn pack(left: u32, right: u32) -> u64 {
-    u64::from(left) << 32 | u64::from(right)
+    Ok(settings.merges.clone())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::{Kind, tests::tokenizer_of};
+    use crate::train::tests::tokenizer_of;
     use proptest::prelude::*;
+    use std::cmp::Reverse;
 
     /// Counts all pairs of all words anew before each merge.
     fn naive(words: &[(&str, u64)], merges: usize, min_frequency: u64) -> Vec<(String, String)> {
@@ -274,7 +154,8 @@ mod tests {
             let text: Vec<String> = words.iter().map(|(word, count)| format!("{word}\n").repeat(*count as usize)).collect();
             let expected = naive(&words, merges, min_frequency);
             let config = Config {
-                vocab_size: 256 + merges, pattern: r"\n".to_owned(), special_tokens: Vec::new(), min_frequency, threads: Some(1), kind: Kind::Bpe,
+                vocab_size: 256 + merges, pattern: Some(r"\n".to_owned()), special_tokens: Vec::new(), min_frequency,
+                threads: Some(1), ..Config::default()
             };
             let tokenizer = tokenizer_of(&text, &config);
             let json: serde_json::Value = serde_json::from_str(&tokenizer.to_json().expect("writes")).expect("is JSON");
@@ -285,5 +166,54 @@ mod tests {
                 prop_assert_eq!(found, expected);
             }
         }
+    }
+
+    /// Texts of a few letters, with words that come again.
+    fn texts() -> Vec<String> {
+        let words = ["walk", "walked", "walking", "talk", "talking", "\u{e9}t\u{e9}", "aaaa", "\u{4e2d}\u{6587}"];
+        (0..200).map(|index| format!("{} {} ", words[index % 8], words[index * index % 7])).collect()
+    }
+
+    fn config(vocab_size: usize) -> Config {
+        Config { vocab_size, min_frequency: 0, ..Config::default() }
+    }
+
+    fn file(tokenizer: &Tokenizer) -> String {
+        tokenizer.to_json().expect("writes")
+    }
+
+    #[test]
+    fn going_on_is_as_if_one_had_not_stopped() {
+        let whole = tokenizer_of(&texts(), &config(285));
+        let begun = tokenizer_of(&texts(), &config(270));
+        let on = |special: &[&str], size| Config {
+            continue_from: Some(std::sync::Arc::new(tokenizer_of(&texts(), &config(270)))),
+            special_tokens: special.iter().map(ToString::to_string).collect(),
+            ..config(size)
+        };
+        assert_eq!(file(&tokenizer_of(&texts(), &on(&["<|endoftext|>"], 285))), file(&whole));
+        assert_eq!(file(&tokenizer_of(&texts(), &on(&[], 270))), file(&begun));
+        let more = tokenizer_of(&texts(), &on(&["<new>"], 286));
+        assert_eq!((more.token_to_id("<new>"), more.special_tokens().count()), (Some(270), 2));
+        assert!(begun.vocab().into_iter().all(|(token, id)| more.token_to_id(token) == Some(id)));
+    }
+
+    #[test]
+    fn bytes_come_in_their_own_order_where_asked() {
+        let bytes = Config { tie_order: Some(TieOrder::Bytes), special_tokens: Vec::new(), ..config(270) };
+        let tokenizer = tokenizer_of(&texts(), &bytes);
+        for byte in 0..=255 {
+            let letter = byte_chars::to_char(byte).to_string();
+            assert_eq!(tokenizer.token_to_id(&letter), Some(u32::from(byte)));
+        }
+        assert_ne!(file(&tokenizer), file(&tokenizer_of(&texts(), &Config { tie_order: None, ..bytes })));
+    }
+
+    #[test]
+    fn merges_stay_below_the_longest_length() {
+        let tokenizer = tokenizer_of(&texts(), &Config { max_token_length: Some(4), ..config(280) });
+        assert!(tokenizer.vocab_size() > 260);
+        let merged = tokenizer.vocab().into_iter().skip(257);
+        assert!(merged.map(|(token, _)| token.chars().count()).all(|length| length < 4));
     }
 }

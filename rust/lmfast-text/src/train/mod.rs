@@ -1,66 +1,33 @@
 //! Vocabularies from text.
 //!
-//! Input: batches of documents. The pieces of all documents are [counted](count) on every core; then byte pairs are
-//! [merged](bpe), or the most frequent pieces are [taken as they are](words). Output: a [`Tokenizer`] that depends on
-//! the text and the settings alone, and equals that of `tokenizers` for the same text and settings.
+//! Input: batches of documents. They are cut into [pieces], which are [counted](count) on every core; then byte pairs
+//! are merged ([bpe]), or characters ([wordpiece]), or too many tokens are thinned out ([unigram]), or the most frequent
+//! pieces are taken as they are ([words]). Output: a [`Tokenizer`] that depends on the text and the settings alone, and
+//! for BPE equals that of `tokenizers` for the same text and settings.
 
 mod bpe;
+mod config;
 mod count;
+mod definition;
+mod merge;
+mod neighbours;
+mod pairs;
+mod pieces;
+mod queue;
+mod sequences;
+mod table;
+mod unigram;
+mod wordpiece;
 mod words;
 
 use lmfast_base::source::Documents;
-use lmfast_base::{Control, Error, Result};
+use lmfast_base::{Control, Error, Result, threads};
 
 use crate::Tokenizer;
-use crate::added::AddedToken;
-use crate::cut::Cut;
-use crate::format::components::{Behavior, Decoder, Pattern, PreTokenizer};
-use crate::format::{BpeSettings, Definition, Model};
-use crate::split::{self, gpt2};
-use crate::vocabulary::Vocabulary;
+use definition::Made;
+use pieces::Pieces;
 
-/// What kind of vocabulary is made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Kind {
-    /// Byte-level byte pair encoding.
-    #[default]
-    Bpe,
-    /// The words between white space.
-    Word,
-    /// The characters.
-    Char,
-}
-
-/// The settings of a training.
-#[derive(Debug, Clone)]
-pub struct Config {
-    /// What is made.
-    pub kind: Kind,
-    /// The number of tokens wanted, special ones included. Text that does not support so many gives fewer.
-    pub vocab_size: usize,
-    /// For [`Kind::Bpe`]: a name that [`split::named`] knows, or a regular expression.
-    pub pattern: String,
-    /// They come first. For words and characters the first stands for what is unknown.
-    pub special_tokens: Vec<String>,
-    /// Pairs, words or characters that occur less often are left out.
-    pub min_frequency: u64,
-    /// Threads that count; see [`lmfast_base::threads::count`].
-    pub threads: Option<usize>,
-}
-
-impl Default for Config {
-    /// GPT-2's settings, with a vocabulary of 32,768.
-    fn default() -> Self {
-        Self {
-            kind: Kind::Bpe,
-            vocab_size: 1 << 15,
-            pattern: "gpt2".to_owned(),
-            special_tokens: vec!["<|endoftext|>".to_owned()],
-            min_frequency: 2,
-            threads: None,
-        }
-    }
-}
+pub use config::{Config, Kind, TieOrder};
 
 /// Makes a vocabulary from documents, whose `source_bytes` add up to `source_bytes` (0: unknown).
 ///
@@ -72,82 +39,46 @@ pub fn train(
     config: &Config,
     control: &Control,
 ) -> Result<Tokenizer> {
-    if config.special_tokens.iter().any(String::is_empty) {
-        return Err(Error::invalid("special_tokens: an empty token cannot be found in a text"));
-    }
-    let (least, what) = match config.kind {
-        Kind::Bpe => (256 + distinct(config), "256 bytes and"),
-        Kind::Word | Kind::Char => (distinct(config) + 1, "one token and"),
-    };
-    if config.vocab_size < least {
-        return Err(Error::invalid(format!(
-            "vocab_size={}: at least {least} is needed, for {what} {} special tokens",
-            config.vocab_size,
-            distinct(config)
-        )));
-    }
-    if config.vocab_size > 1 << 30 {
-        return Err(Error::invalid(format!("vocab_size={}: at most 2**30 is possible", config.vocab_size)));
-    }
-    let pre_tokenizer = pre_tokenizer(config);
-    let split = Cut::new(Some(&pre_tokenizer), true).and_then(Cut::into_split).map_err(Error::invalid)?;
-    let counts = count::count(documents, source_bytes, split.as_ref(), config.threads, control)?;
+    config.check()?;
+    let (normalizer, pre_tokenizer) = definition::steps(config);
+    let pieces = Pieces::new(normalizer.as_ref(), pre_tokenizer.as_ref()).map_err(Error::invalid)?;
+    let pool = threads::pool(config.threads)?;
+    let counts = count::count(documents, source_bytes, &pieces, &pool, control)?;
     if counts.is_empty() {
         return Err(Error::invalid("the text is empty: there is nothing to make a vocabulary from"));
     }
-    let (tokens, model, decoder) = match config.kind {
-        Kind::Bpe => {
-            let (tokens, merges) = bpe::train(counts, config, control)?;
-            let decoder = Decoder::ByteLevel { add_prefix_space: true, trim_offsets: true, use_regex: true };
-            (tokens, Model::Bpe(BpeSettings { merges, ..BpeSettings::default() }), Some(decoder))
-        }
-        Kind::Word | Kind::Char => {
-            let unk_token = config.special_tokens.first().cloned().unwrap_or_default();
-            let decoder = (config.kind == Kind::Char).then_some(Decoder::Fuse {});
-            (words::train(&counts, config), Model::WordLevel { unk_token }, decoder)
-        }
-    };
-    let entries = tokens.into_iter().enumerate().map(|(id, token)| (token, id as u32)).collect();
-    let vocabulary = Vocabulary::new(entries).map_err(Error::invalid)?;
-    let special = |token: &String| vocabulary.id(token).map(|id| AddedToken::special(id, token));
-    let mut added_tokens: Vec<AddedToken> = config.special_tokens.iter().filter_map(special).collect();
-    added_tokens.sort_by_key(|token| token.id);
-    added_tokens.dedup();
-    let definition = Definition {
-        added_tokens,
-        normalizer: None,
-        pre_tokenizer: Some(pre_tokenizer),
-        post_processor: None,
-        decoder,
-        vocabulary,
-        model,
-    };
+    let made = pool.install(|| match config.kind {
+        Kind::Bpe => bpe::train(counts, config, control),
+        Kind::WordPiece => wordpiece::train(counts, config, control).map(Made::tokens),
+        Kind::Unigram => unigram(&counts, config, control),
+        Kind::Word | Kind::Char => Ok(Made::tokens(words::train(&counts, config))),
+    })?;
+    let definition = definition::define(config, made, normalizer, pre_tokenizer).map_err(Error::invalid)?;
     Tokenizer::new(definition).map_err(Error::invalid)
 }
 
-/// The number of different special tokens.
-fn distinct(config: &Config) -> usize {
-    let mut tokens: Vec<&String> = config.special_tokens.iter().collect();
-    tokens.sort();
-    tokens.dedup();
-    tokens.len()
-}
-
-fn pre_tokenizer(config: &Config) -> PreTokenizer {
-    let byte_level = |use_regex| PreTokenizer::ByteLevel { add_prefix_space: false, trim_offsets: true, use_regex };
-    let isolated = |pattern: &str| PreTokenizer::Split {
-        pattern: Pattern::Regex(pattern.to_owned()),
-        behavior: Behavior::Isolated,
-        invert: false,
-    };
-    match config.kind {
-        Kind::Word => PreTokenizer::WhitespaceSplit {},
-        Kind::Char => isolated(r"[\s\S]"),
-        Kind::Bpe => match split::named(&config.pattern).unwrap_or(&config.pattern) {
-            gpt2::PATTERN => byte_level(true),
-            pattern => PreTokenizer::Sequence { pretokenizers: vec![isolated(pattern), byte_level(false)] },
-        },
+/// Special tokens and, where wanted, bytes come before what is trained, with the score 0.
+fn unigram(counts: &count::Counts, config: &Config, control: &Control) -> Result<Made> {
+    let mut words: Vec<(&str, u64)> = Vec::with_capacity(counts.len());
+    for (word, count) in counts.iter().filter(|&(_, count)| count >= config.min_frequency) {
+        let word =
+            std::str::from_utf8(word).map_err(|error| Error::invalid(format!("a piece is not text: {error}")))?;
+        words.push((word, count));
     }
+    words.sort_unstable();
+    let mut tokens = config.different_special_tokens();
+    if config.byte_fallback == Some(true) {
+        tokens.extend((0..=u8::MAX).map(crate::model::byte_token));
+    }
+    let size = config.vocab_size.saturating_sub(tokens.len());
+    let longest = config.max_token_length.unwrap_or(16);
+    let found = unigram::train(&words, size, longest, &config.initial_alphabet, control)?;
+    let mut scores = vec![0.0; tokens.len()];
+    for piece in found.into_iter().filter(|piece| !tokens[..scores.len()].contains(&piece.text)).collect::<Vec<_>>() {
+        tokens.push(piece.text);
+        scores.push(piece.score);
+    }
+    Ok(Made { tokens: tokens.into_iter().map(Some).collect(), scores, merges: Vec::new() })
 }
 
 #[cfg(test)]
@@ -199,6 +130,48 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn wordpiece_has_its_template_and_decodes_to_words() {
+        let special = ["[UNK]", "[CLS]", "[SEP]"].map(str::to_owned).to_vec();
+        let config = Config {
+            kind: Kind::WordPiece,
+            vocab_size: 60,
+            special_tokens: special,
+            min_frequency: 1,
+            ..Config::default()
+        };
+        let text = documents(&["Walking and talking, WALKED and talked!"; 3]);
+        let tokenizer = tokenizer_of(&text, &config);
+        let ids = tokenizer.encode("walked talking", Options::default()).expect("encodes");
+        assert_eq!((ids[0], ids.last()), (1, Some(&2)));
+        assert_eq!(tokenizer.decode(&ids, true).expect("decodes"), "walked talking");
+        assert!(tokenizer.token_to_id("##ing").is_some() || tokenizer.token_to_id("##king").is_some());
+        let limited = Config { limit_alphabet: Some(5), initial_alphabet: vec!['\u{e9}'], ..config };
+        let limited = tokenizer_of(&text, &limited);
+        let letters = limited.vocab().into_iter().filter(|(token, _)| token.chars().count() == 1).count();
+        assert_eq!(letters, 5);
+        assert!(limited.token_to_id("\u{e9}").is_some());
+    }
+
+    #[test]
+    fn unigram_gives_the_text_back() {
+        let config = Config {
+            kind: Kind::Unigram,
+            vocab_size: 330,
+            special_tokens: vec!["<unk>".to_owned()],
+            min_frequency: 1,
+            byte_fallback: Some(true),
+            ..Config::default()
+        };
+        let text = documents(&["walking and talking, walked and talked!"; 3]);
+        let tokenizer = tokenizer_of(&text, &config);
+        for text in ["walked talking", "\u{e9} and"] {
+            let ids = tokenizer.encode(text, Options::default()).expect("encodes");
+            assert_eq!(tokenizer.decode(&ids, false).expect("decodes"), text);
+            assert!(!ids.contains(&0));
+        }
+    }
+
+    #[test]
     fn settings_that_cannot_be_used_are_named() {
         let fails = |config: &Config| {
             let texts = documents(&["text"]);
@@ -206,9 +179,18 @@ pub(crate) mod tests {
                 .expect_err("fails")
                 .to_string()
         };
+        let of = |kind| Config { kind, ..Config::default() };
         assert!(fails(&Config { vocab_size: 256, ..Config::default() }).contains("vocab_size=256"));
-        assert!(fails(&Config { pattern: "(".to_owned(), ..Config::default() }).contains("pattern"));
+        assert!(fails(&Config { pattern: Some("(".to_owned()), ..Config::default() }).contains("pattern"));
         assert!(fails(&Config { special_tokens: vec![String::new()], ..Config::default() }).contains("special_tokens"));
         assert!(fails(&Config { threads: Some(0), ..Config::default() }).contains("threads"));
+        assert!(fails(&Config { pattern: Some("gpt2".to_owned()), ..of(Kind::Word) }).contains("pattern"));
+        assert!(fails(&Config { limit_alphabet: Some(9), ..Config::default() }).contains("limit_alphabet"));
+        assert!(fails(&Config { initial_alphabet: vec!['a'], ..Config::default() }).contains("initial_alphabet"));
+        assert!(fails(&Config { tie_order: Some(TieOrder::Bytes), ..of(Kind::Unigram) }).contains("tie_order"));
+        assert!(fails(&Config { max_token_length: Some(0), ..Config::default() }).contains("max_token_length"));
+        assert!(fails(&Config { max_token_length: Some(9999), ..of(Kind::Unigram) }).contains("max_token_length"));
+        assert!(fails(&Config { lowercase: Some(true), ..of(Kind::Char) }).contains("lowercase"));
+        assert!(fails(&Config { byte_fallback: Some(true), ..of(Kind::WordPiece) }).contains("byte_fallback"));
     }
 }
