@@ -56,10 +56,10 @@ impl Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        if let Ok(mut free) = self.pool.free.try_lock() {
-            if free.len() < self.pool.most {
-                free.push(std::mem::take(&mut self.memory));
-            }
+        if let Ok(mut free) = self.pool.free.try_lock()
+            && free.len() < self.pool.most
+        {
+            free.push(std::mem::take(&mut self.memory));
         }
     }
 }

@@ -105,7 +105,7 @@ impl Sampler {
                 world_size - 1
             )));
         }
-        if batch_size % world_size != 0 {
+        if !batch_size.is_multiple_of(world_size) {
             return Err(Error::invalid(format!(
                 "batch_size={batch_size} rows cannot be shared evenly by world_size={world_size} ranks"
             )));

@@ -45,6 +45,7 @@ impl Tokenizer {
     /// Reads a file of any known format.
     #[staticmethod]
     #[pyo3(signature = (path, pattern=None, special_tokens=None))]
+    #[expect(clippy::needless_pass_by_value, reason = "made for this call out of Python's dict")]
     fn open(
         py: Python<'_>,
         path: PathBuf,

@@ -84,7 +84,7 @@ impl<'a, R: BufRead> Reader<'a, R> {
         let read = self.input.read_until(b'\n', &mut self.line).map_err(|error| {
             Error::format(self.path, format!("the compressed data is cut short or damaged ({error})"))
         })?;
-        if self.number % 1024 == 0 {
+        if self.number.is_multiple_of(1024) {
             self.control.check()?;
         }
         self.control.advance(read as u64);

@@ -206,10 +206,11 @@ fn push_number(text: &mut Vec<u8>, number: f32) {
     let decimals = text[start..].iter().rev().position(|&byte| byte == b'.').unwrap_or_default();
     let exponent = number.to_bits() >> 23 & 0xff;
     let mantissa = number.to_bits() & 0x7f_ffff | 0x80_0000;
-    if decimals > 0 && (exponent + mantissa.trailing_zeros()) as usize + decimals + 1 == 150 {
-        if let Some(last) = text.last_mut().filter(|last| (**last - b'0') % 2 == 1) {
-            *last -= 1;
-        }
+    if decimals > 0
+        && (exponent + mantissa.trailing_zeros()) as usize + decimals + 1 == 150
+        && let Some(last) = text.last_mut().filter(|last| (**last - b'0') % 2 == 1)
+    {
+        *last -= 1;
     }
 }
 

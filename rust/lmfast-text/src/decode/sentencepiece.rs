@@ -67,11 +67,13 @@ impl Spaces {
         state.later |= !text.is_empty();
         let mut piece = piece;
         let mut space_left_out = false;
-        if kind == TEXT && self.dropped && !state.later {
-            if let Some(rest) = piece.strip_prefix("\u{2581}".as_bytes()) {
-                piece = rest;
-                space_left_out = !self.all_dropped;
-            }
+        if kind == TEXT
+            && self.dropped
+            && !state.later
+            && let Some(rest) = piece.strip_prefix("\u{2581}".as_bytes())
+        {
+            piece = rest;
+            space_left_out = !self.all_dropped;
         }
         let spaced = String::from_utf8_lossy(piece);
         match kind {

@@ -156,10 +156,10 @@ impl Characters {
                 symbols.push(Symbol { id, bytes });
                 continue;
             }
-            if let Some(byte_ids) = &self.bytes {
-                if self.push_bytes(byte_ids, character, place, symbols) {
-                    continue;
-                }
+            if let Some(byte_ids) = &self.bytes
+                && self.push_bytes(byte_ids, character, place, symbols)
+            {
+                continue;
             }
             let Some(unk_token) = &self.unk_token else { continue };
             let id = self.unknown.ok_or_else(|| {

@@ -151,10 +151,10 @@ impl Unigram {
     /// Keeps a word whose path its ids are in a line, if it may soon be met again with as great a sum.
     fn keep(&self, key: &lines::Key, word: &str, sum: f32, words: &WordCache, lines: &mut Lines) {
         let known = words.get(word.as_bytes(), 0, hash(word.as_bytes(), 0)).and_then(Known::new);
-        if let Some(known) = known.filter(|known| known.ids == known.path && sum.abs() <= known.bounds[0]) {
-            if !known.ids.contains(&self.common.unknown) {
-                lines.keep(key, known.bounds[0], known.ids);
-            }
+        if let Some(known) = known.filter(|known| known.ids == known.path && sum.abs() <= known.bounds[0])
+            && !known.ids.contains(&self.common.unknown)
+        {
+            lines.keep(key, known.bounds[0], known.ids);
         }
     }
 
