@@ -13,7 +13,7 @@ export PYO3_PYTHON := $(abspath $(BIN)/python)
 
 .PHONY: help
 help: ## Show this list.
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 .PHONY: setup
 setup: $(SETUP) ## Make .venv with everything that building, testing and training need (torch among it).
@@ -50,6 +50,16 @@ lint: build ## Check formats, lints, types and the stub of the compiled module.
 test: build ## Run every test, Rust and Python.
 	cargo test --locked --quiet
 	$(BIN)/pytest
+
+DATA := $(abspath $(or $(LMFAST_DATA),../shared))
+
+.PHONY: acceptance
+acceptance: build ## Run the acceptance program of the tokenizers, quickly, where LMFAST_DATA has it.
+	@if [ -f $(DATA)/checks/tokenization.py ]; then \
+		$(BIN)/python $(DATA)/checks/tokenization.py --quick; \
+	else \
+		echo "no acceptance program in $(DATA): skipped"; \
+	fi
 
 .PHONY: bench
 bench: build ## Run the benchmarks; the table goes to benches/results by hand, see benches/README.md.

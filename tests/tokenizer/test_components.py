@@ -113,7 +113,7 @@ def assert_same(engine, texts):
 
 
 TEXTS = [
-    *hard_texts(250, seed=11),
+    *hard_texts(150, seed=11),
     "  Héllo wörld 123 中文x é̀ ",
     "½ a",
     "x" * 300,
@@ -221,7 +221,7 @@ ENGINES = {
 def test_steps_before_every_model(name):
     engine = tokenizers.Tokenizer.from_str(ENGINES[name]().to_str())  # reading rounds scores
     engine.add_tokens([Added("éx", normalized=True), Added("<s>", special=True, lstrip=True)])
-    assert_same(engine, [*TEXTS, *hard_texts(150, seed=6), "a éx  <s> b", "x<s>"])
+    assert_same(engine, [*TEXTS, *hard_texts(60, seed=6), "a éx  <s> b", "x<s>"])
 
 
 def every_character(step):
@@ -238,8 +238,13 @@ def test_normalizers_know_every_character(name):
 
 @pytest.mark.parametrize("name", ["bert", "whitespace", "digits", "scripts", "punctuation isolated"])
 def test_pre_tokenizers_know_every_character(name):
-    texts = every_character(4096)
-    assert_same_ids(words(texts, None, PRE_TOKENIZERS[name]()), texts)
+    engine = tokenizers.Tokenizer(models.WordLevel({"[UNK]": 0}, unk_token="[UNK]"))
+    engine.pre_tokenizer = PRE_TOKENIZERS[name]()
+    ours = loaded(engine.to_str())
+    for text in every_character(4096):
+        found = ours([text], return_offsets=True)["offsets"][0].tolist()
+        expected = [list(pair) for pair in engine.encode(text).offsets]
+        assert found == expected, next(pair for pair in zip(found, expected, strict=False) if pair[0] != pair[1])
 
 
 def assert_same_ids(engine, texts):
@@ -260,7 +265,7 @@ ANY_TEXT = st.text(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(text=ANY_TEXT, normalizer=st.sampled_from(SOUND), pre_tokenizer=st.sampled_from(sorted(PRE_TOKENIZERS)))
 def test_any_steps_on_any_text(text, normalizer, pre_tokenizer):
     engine = words([text], NORMALIZERS[normalizer](), PRE_TOKENIZERS[pre_tokenizer]())
@@ -280,7 +285,7 @@ def test_added_tokens(normalizer, pre_tokenizer):
     ]
     pieces = ["[Ab]", "[aB]", "Xa", "ÉÉ", "éé", " m", " M ", "<s>", "é", "  ", "\n", "x", "a", "Z", "1", ".", "▁"]
     generator = random.Random(3)
-    texts = ["".join(generator.choices(pieces, k=generator.randrange(1, 12))) for _ in range(300)]
+    texts = ["".join(generator.choices(pieces, k=generator.randrange(1, 12))) for _ in range(120)]
     engine = words(texts, NORMALIZERS[normalizer](), PRE_TOKENIZERS[pre_tokenizer](), added)
     assert_same(engine, texts)
     ours = loaded(engine.to_str())

@@ -55,7 +55,7 @@ def test_decoders(name):
     file = engine.to_str(pretty=True)
     ours, generator = loaded(file), random.Random(5)
     assert ours._core.state().decode() == file
-    for _ in range(3000):
+    for _ in range(1500):
         chosen = generator.choice([range(len(TOKENS) + 1), range(11, 17), range(32, 38)])
         ids = generator.choices(chosen, k=generator.randrange(0, 9))
         if name.startswith("bpe") and not ids:

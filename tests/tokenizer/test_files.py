@@ -35,7 +35,11 @@ WRONG = {
     "unknown model": (("model", "type"), "Oracle", r"model\.type.*Oracle"),
     "unigram without scores": (("model",), {"type": "Unigram", "vocab": {"a": 0}}, r"model\.vocab.*scores"),
     "unigram of numbers": (("model",), {"type": "Unigram", "vocab": [[1, 2]]}, r"model\.vocab\[0\]"),
-    "unigram with a token twice": (("model",), {"type": "Unigram", "vocab": [["a", 0], ["a", 1]]}, r"model\.vocab.*twice"),
+    "unigram with a token twice": (
+        ("model",),
+        {"type": "Unigram", "vocab": [["a", 0], ["a", 1]]},
+        r"model\.vocab.*twice",
+    ),
     "unknown id": (("model",), {"type": "Unigram", "unk_id": 1, "vocab": [["a", 0.5]]}, r"model\.unk_id.*1"),
     "wordpiece without a prefix": (("model",), {"type": "WordPiece", "vocab": {"a": 0}, "unk_token": "a"}, "prefix"),
     "prefix": (("model", "continuing_subword_prefix"), "##", r"model\.merges\[0\].*##"),

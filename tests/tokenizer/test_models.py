@@ -78,7 +78,22 @@ def test_word_piece_goes_fast_and_slow_to_the_same_ids(word_piece, tmp_path):
     """The fast way for ASCII, at every place of its window, beside a character of another kind."""
     ours = assert_file_is_kept(word_piece, tmp_path)
     generator = random.Random(4)
-    words = ["the", "Cat", "is", "1984", "it's", "e-mail", "x" * 17, "x" * 70, "naïve", "中文", "a\x00b", "\x0b", "[SEP]", "~"]
+    words = [
+        "the",
+        "Cat",
+        "is",
+        "1984",
+        "it's",
+        "e-mail",
+        "x" * 17,
+        "x" * 70,
+        "naïve",
+        "中文",
+        "a\x00b",
+        "\x0b",
+        "[SEP]",
+        "~",
+    ]
     texts = [" " * pad + " ".join(generator.choices(words, k=40)) for pad in range(70)]
     assert_same(ours, word_piece, texts)
 

@@ -48,6 +48,8 @@ class TokenStore:
         self._core = core
         self._asked_dtype = dtype
         self._tokens: npt.NDArray[Any] = core.tokens()
+        if core.text_bytes is not None and self._tokens.dtype == np.int32:
+            self._tokens = self._tokens.view(np.uint32)
         self._offsets: npt.NDArray[np.uint64] | None = None
 
     @classmethod
@@ -149,7 +151,11 @@ class TokenStore:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """The type of the tokens."""
+        """The type of the tokens.
+
+        A store made from text shows the ids of a large vocabulary as uint32, as `Tokenizer.encode_array` does, though
+        Megatron's format calls the same bytes int32.
+        """
         return self._tokens.dtype
 
     @property

@@ -93,7 +93,7 @@ class Tokenizer:
         - `vocab.txt` of BERT: text is lower-cased, unless `tokenizer_config.json` beside it says otherwise.
         - `vocab.json` beside `merges.txt`, of GPT-2: either of them.
         - `*.model` of SentencePiece, Unigram or BPE: the ids and texts are those of its library. Control symbols and
-          the unknown piece are the special tokens.
+          the unknown piece are the special tokens. It cannot be saved as a `tokenizer.json`, which would be inexact.
 
         Args:
             path: The file, or a folder that holds one.

@@ -83,10 +83,10 @@ fn plan(definition: Option<&PostProcessor>, texts: usize, special: bool, size: u
     }
     let parts = encodings.concat();
     for part in &parts {
-        if let Part::Special { id, .. } = part {
-            if *id >= size {
-                return Err(format!("post_processor: the id {id} is not in the vocabulary of {size}"));
-            }
+        if let Part::Special { id, .. } = part
+            && *id >= size
+        {
+            return Err(format!("post_processor: the id {id} is not in the vocabulary of {size}"));
         }
     }
     Ok(Plan { parts, num_added: if special { num_added } else { 0 } })

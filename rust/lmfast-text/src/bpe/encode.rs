@@ -12,7 +12,7 @@ use rustc_hash::FxHashMap;
 
 use super::atoms::Atoms;
 use super::cache::{LONGEST, MOST_IDS, PieceCache, hash, key, key_of_start};
-use super::known::Known;
+use super::known::{Known, NO_ID};
 use super::long;
 use super::long_cache::{self, LongCache};
 use super::merges::MergeTable;
@@ -21,9 +21,6 @@ use crate::split::Split;
 
 /// In place of the key of a piece that is too long for one.
 const TOO_LONG: u128 = u128::MAX;
-
-/// In place of the id of a piece that is not known; no token has it.
-const NO_ID: u32 = u32::MAX;
 
 /// A byte-level BPE vocabulary.
 #[derive(Debug)]
@@ -48,6 +45,8 @@ pub(crate) struct Scratch {
     keys: Vec<(u128, u64)>,
     /// The id of each piece that is one token, else [`NO_ID`].
     found: Vec<u32>,
+    /// The pieces that are not.
+    unknown: Vec<usize>,
     symbols: Vec<u32>,
 }
 
@@ -92,8 +91,8 @@ impl Bpe {
                 return self.encode_unknown(piece, TOO_LONG, long_cache::hash(piece), scratch, ids);
             };
             match self.known.view().get(key, hash(key)) {
-                Some(id) => ids.push(id),
-                None => self.encode_unknown(piece, key, hash(key), scratch, ids),
+                NO_ID => self.encode_unknown(piece, key, hash(key), scratch, ids),
+                id => ids.push(id),
             }
         }
     }
@@ -111,6 +110,7 @@ impl Bpe {
         let mut pieces = std::mem::take(&mut scratch.pieces);
         let (mut keys, mut found) = (std::mem::take(&mut scratch.keys), std::mem::take(&mut scratch.found));
         let known = self.known.view();
+        let mut unknown = std::mem::take(&mut scratch.unknown);
         let mut from = 0;
         while from < text.len() {
             control.check()?;
@@ -129,22 +129,25 @@ impl Bpe {
                 (key, hash)
             }));
             found.clear();
-            found.extend(keys.iter().map(|&(key, hash)| {
-                let id = if key == TOO_LONG { None } else { known.get(key, hash) };
-                if id.is_none() {
-                    scratch.cache.prepare(hash);
-                }
-                id.unwrap_or(NO_ID)
-            }));
-            for (index, &id) in found.iter().enumerate() {
+            unknown.clear();
+            found.extend(keys.iter().enumerate().map(|(index, &(key, hash))| {
+                let id = if key == TOO_LONG { NO_ID } else { known.get(key, hash) };
                 if id == NO_ID {
-                    let (key, hash) = keys[index];
-                    self.encode_unknown(&bytes[pieces[index].clone()], key, hash, scratch, ids);
-                } else {
-                    ids.push(id);
+                    scratch.cache.prepare(hash);
+                    unknown.push(index);
                 }
+                id
+            }));
+            let mut done = 0;
+            for &index in &unknown {
+                ids.extend_from_slice(&found[done..index]);
+                let (key, hash) = keys[index];
+                self.encode_unknown(&bytes[pieces[index].clone()], key, hash, scratch, ids);
+                done = index + 1;
             }
+            ids.extend_from_slice(&found[done..]);
         }
+        scratch.unknown = unknown;
         (scratch.pieces, scratch.keys, scratch.found) = (pieces, keys, found);
         Ok(())
     }

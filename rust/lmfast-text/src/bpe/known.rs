@@ -9,6 +9,9 @@ use lmfast_base::Pages;
 use super::cache::{hash, key};
 use crate::simd::prefetch;
 
+/// In place of the id of a piece that is not known; no token has it.
+pub(crate) const NO_ID: u32 = u32::MAX;
+
 /// Pieces in a line.
 const WIDTH: usize = 3;
 
@@ -75,19 +78,19 @@ impl View<'_> {
         }
     }
 
-    /// The id of a piece that is one token.
+    /// The id of a piece that is one token, else [`NO_ID`].
     #[inline]
-    pub(crate) fn get(self, key: u128, hash: u64) -> Option<u32> {
+    pub(crate) fn get(self, key: u128, hash: u64) -> u32 {
         let mut at = (hash >> self.shift) as usize;
         loop {
-            let line = self.lines.get(at)?;
+            let Some(line) = self.lines.get(at) else { return NO_ID };
             for place in 0..WIDTH {
                 if line.keys[place] == key {
-                    return Some(line.ids[place]);
+                    return line.ids[place];
                 }
             }
             if line.overflows == 0 {
-                return None;
+                return NO_ID;
             }
             at = (at + 1) & (self.lines.len() - 1);
         }
@@ -102,11 +105,11 @@ mod tests {
     fn every_piece_is_found_and_no_other() {
         let pieces: Vec<String> = (0..2000_u32).map(|number| format!("piece {number}")).collect();
         let known = Known::new(pieces.iter().map(String::as_bytes).zip(0..));
-        let get = |piece: &str| key(piece.as_bytes()).and_then(|key| known.view().get(key, hash(key)));
+        let get = |piece: &str| key(piece.as_bytes()).map_or(NO_ID, |key| known.view().get(key, hash(key)));
         for (id, piece) in (0..).zip(&pieces) {
-            assert_eq!(get(piece), Some(id));
+            assert_eq!(get(piece), id);
         }
-        assert_eq!((get("piece 2000"), get("piece"), get("a piece of 20 bytes.")), (None, None, None));
-        assert_eq!(Known::default().view().get(1, 1), None);
+        assert_eq!((get("piece 2000"), get("piece"), get("a piece of 20 bytes.")), (NO_ID, NO_ID, NO_ID));
+        assert_eq!(Known::default().view().get(1, 1), NO_ID);
     }
 }

@@ -81,7 +81,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Definition, String> {
                 settings.pieces.push(piece);
             }
             2 => {
-                trainer(&mut settings, value.bytes("trainer_spec")?).map_err(|what| format!("trainer_spec: {what}"))?
+                trainer(&mut settings, value.bytes("trainer_spec")?).map_err(|what| format!("trainer_spec: {what}"))?;
             }
             3 => normalizer(&mut settings, value.bytes("normalizer_spec")?)
                 .map_err(|what| format!("normalizer_spec: {what}"))?,

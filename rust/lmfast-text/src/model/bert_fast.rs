@@ -144,7 +144,7 @@ impl BertFast {
         let Some(start) = window[at..].first_chunk::<LONGEST>() else { return Ok(()) };
         let mask = u128::MAX >> (8 * (LONGEST - length));
         let mut key = u128::from_le_bytes(*start) & mask;
-        if self.lowercase && length > 1 || self.lowercase && start[0].is_ascii_uppercase() {
+        if self.lowercase && (length > 1 || start[0].is_ascii_uppercase()) {
             // A letter's lower case has this bit, and so have digits; punctuation is alone.
             key |= u128::from_le_bytes([0x20; LONGEST]) & mask;
         }

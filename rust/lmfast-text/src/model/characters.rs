@@ -19,6 +19,8 @@ use crate::vocabulary::Vocabulary;
 /// What stands for a space.
 const SPACE: char = '\u{2581}';
 
+const SPACE_BYTES: &[u8] = "\u{2581}".as_bytes();
+
 /// The model.
 #[derive(Debug)]
 pub(crate) struct Characters {
@@ -213,10 +215,33 @@ fn can_be_cut(settings: &BpeSettings, vocabulary: &Vocabulary) -> bool {
 }
 
 /// The bytes up to the first U+2581 that follows another character.
+#[inline]
 pub(crate) fn word_length(text: &str) -> usize {
-    let mut from = text.len() - text.trim_start_matches(SPACE).len();
-    from += text[from..].chars().next().map_or(0, char::len_utf8);
-    text[from..].find(SPACE).map_or(text.len(), |at| from + at)
+    let (bytes, mut at) = (text.as_bytes(), 0);
+    while bytes[at..].starts_with(SPACE_BYTES) {
+        at += SPACE_BYTES.len();
+    }
+    loop {
+        // The first byte of U+2581 in the next eight, by the zero it leaves.
+        if let Some(eight) = bytes[at..].first_chunk::<8>() {
+            let zeros = u64::from_le_bytes(*eight) ^ 0xE2E2_E2E2_E2E2_E2E2;
+            let found = zeros.wrapping_sub(0x0101_0101_0101_0101) & !zeros & 0x8080_8080_8080_8080;
+            if found == 0 {
+                at += 8;
+                continue;
+            }
+            at += found.trailing_zeros() as usize / 8;
+        } else {
+            match bytes[at..].iter().position(|&byte| byte == SPACE_BYTES[0]) {
+                None => return bytes.len(),
+                Some(length) => at += length,
+            }
+        }
+        if bytes[at..].starts_with(SPACE_BYTES) {
+            return at;
+        }
+        at += 1;
+    }
 }
 
 #[cfg(test)]
@@ -261,6 +286,18 @@ mod tests {
             let whole = Characters { cut: false, ..Characters::new(&settings, &vocabulary) };
             prop_assert_eq!(encode(&apart, &text), encode(&whole, &text));
         }
+    }
+
+    #[test]
+    fn words_end_before_spaces() {
+        let text = "\u{2581}\u{2581}one\u{2581}two\u{2582}longer\u{2581}\u{2581}";
+        let (mut words, mut rest) = (Vec::new(), text);
+        while !rest.is_empty() {
+            let (word, behind) = rest.split_at(word_length(rest));
+            words.push(word);
+            rest = behind;
+        }
+        assert_eq!(words, ["\u{2581}\u{2581}one", "\u{2581}two\u{2582}longer", "\u{2581}\u{2581}"]);
     }
 
     #[test]

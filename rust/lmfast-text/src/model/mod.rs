@@ -3,6 +3,7 @@
 mod bert_fast;
 mod cache;
 mod characters;
+mod lines;
 mod merger;
 mod sentencepiece;
 mod trie;
@@ -44,6 +45,7 @@ pub(crate) enum ModelEncoder {
 pub(crate) struct Scratch {
     pub(crate) bpe: bpe::Scratch,
     words: cache::WordCache,
+    lines: lines::Lines,
     short_words: bert_fast::ShortWords,
     symbols: Vec<merger::Symbol>,
     lattice: unigram::Lattice,

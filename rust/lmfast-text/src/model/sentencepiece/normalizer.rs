@@ -13,7 +13,6 @@ pub(crate) const SPACE: &str = "\u{2581}";
 
 /// The normalizer made ready.
 #[derive(Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "the flags of the file format, and a table of them")]
 pub(super) struct Normalizer {
     chars_map: Option<CharsMap>,
     user_defined: Option<Trie>,
@@ -22,6 +21,8 @@ pub(super) struct Normalizer {
     escape_whitespaces: bool,
     /// ASCII characters that stay as they are where another one follows.
     plain: [bool; 256],
+    /// Those that become a space there.
+    spaces: [bool; 256],
 }
 
 impl Normalizer {
@@ -34,16 +35,20 @@ impl Normalizer {
             remove_extra_whitespaces: settings.remove_extra_whitespaces,
             escape_whitespaces: settings.escape_whitespaces,
             plain: [false; 256],
+            spaces: [false; 256],
         };
-        for byte in (0..0x80_u8).filter(|&byte| byte != b' ') {
+        for byte in 0..0x80_u8 {
             let text = [byte];
             let begins_piece =
                 normalizer.user_defined.as_ref().is_some_and(|trie| trie.walk(Trie::ROOT, &text).is_some());
             let begins_key = |map: &CharsMap| (0..0x80).any(|next| map.has_keys_from(&[byte, next]));
-            let stays = |text: &str| normalizer.step(text) == (text, 1);
-            normalizer.plain[usize::from(byte)] = !begins_piece
-                && !normalizer.chars_map.as_ref().is_some_and(begins_key)
-                && std::str::from_utf8(&text).is_ok_and(stays);
+            let alone = !begins_piece && !normalizer.chars_map.as_ref().is_some_and(begins_key);
+            let becomes = std::str::from_utf8(&text).map_or((false, false), |text| {
+                let becomes = normalizer.step(text);
+                (becomes == (text, 1), becomes == (" ", 1))
+            });
+            normalizer.plain[usize::from(byte)] = alone && becomes.0 && !becomes.1;
+            normalizer.spaces[usize::from(byte)] = alone && becomes.1;
         }
         normalizer
     }
@@ -87,6 +92,14 @@ impl Normalizer {
             if run > at {
                 out.copy(&text[at..run], at);
                 (at, after_space) = (run, false);
+                continue;
+            }
+            if self.spaces[usize::from(text.as_bytes()[at])] && text.as_bytes().get(at + 1).is_none_or(u8::is_ascii) {
+                if !after_space {
+                    out.push(space, at);
+                    after_space = self.remove_extra_whitespaces;
+                }
+                at += 1;
                 continue;
             }
             let (mut becomes, length) = self.step(&text[at..]);

@@ -19,6 +19,7 @@ use crate::format::sentencepiece::{Kind, Settings};
 use crate::model::Scratch;
 use crate::model::cache::{LONGEST, WordCache, hash};
 use crate::model::characters::word_length;
+use crate::model::lines::{self, Lines};
 use crate::model::trie::{NONE, Trie};
 use crate::vocabulary::Vocabulary;
 
@@ -120,23 +121,45 @@ impl Unigram {
     }
 
     pub(super) fn encode(&self, text: &str, scratch: &mut Scratch, sink: &mut Sink<'_>) {
-        let Scratch { words, paths, .. } = scratch;
+        let Scratch { words, lines, paths, .. } = scratch;
         if !self.common.cut || sink.spans.is_some() {
             self.search(text, 0.0, paths, sink);
             return;
         }
         let (mut start, mut sum) = (0, 0.0);
         while start < text.len() {
-            let end = start + word_length(&text[start..]);
-            sum = self.word(&text[start..end], sum, words, paths, sink);
-            start = end;
+            let length = word_length(&text[start..]);
+            let word = &text[start..start + length];
+            sum = if sum < LOWEST { 0.0 } else { sum };
+            if length <= lines::LONGEST {
+                let key = lines::key(text.as_bytes(), start, length);
+                if let Some(line) = lines.get(&key).filter(|line| sum.abs() <= line.bound) {
+                    self.common.take_word(line.ids(), sink);
+                    sum = self.add(sum, line.ids());
+                } else {
+                    let before = sum;
+                    sum = self.word(word, sum, words, paths, sink);
+                    self.keep(&key, word, before, words, lines);
+                }
+            } else {
+                sum = self.word(word, sum, words, paths, sink);
+            }
+            start += length;
+        }
+    }
+
+    /// Keeps a word whose path its ids are in a line, if it may soon be met again with as great a sum.
+    fn keep(&self, key: &lines::Key, word: &str, sum: f32, words: &WordCache, lines: &mut Lines) {
+        let known = words.get(word.as_bytes(), 0, hash(word.as_bytes(), 0)).and_then(Known::new);
+        if let Some(known) = known.filter(|known| known.ids == known.path && sum.abs() <= known.bounds[0]) {
+            if !known.ids.contains(&self.common.unknown) {
+                lines.keep(key, known.bounds[0], known.ids);
+            }
         }
     }
 
     /// Takes a word behind a sum, and gives the sum behind it.
-    #[inline]
     fn word(&self, word: &str, sum: f32, words: &mut WordCache, paths: &mut Paths, sink: &mut Sink<'_>) -> f32 {
-        let sum = if sum < LOWEST { 0.0 } else { sum };
         if word.len() > LONGEST {
             return self.search(word, sum, paths, sink);
         }
@@ -181,7 +204,13 @@ impl Unigram {
     #[inline]
     fn take(&self, known: &Known<'_>, sum: f32, sink: &mut Sink<'_>) -> f32 {
         self.common.take_word(known.ids, sink);
-        known.path.iter().fold(sum, |sum, &id| sum + self.scores[id as usize])
+        self.add(sum, known.path)
+    }
+
+    /// The sum behind a path.
+    #[inline]
+    fn add(&self, sum: f32, path: &[u32]) -> f32 {
+        path.iter().fold(sum, |sum, &id| sum + self.scores[id as usize])
     }
 
     /// Takes a part of the text behind a sum, and gives the sum behind it.
