@@ -8,6 +8,7 @@ mod control;
 mod encode;
 mod error;
 mod map;
+pub mod memory;
 mod pages;
 pub mod source;
 pub mod threads;

@@ -4,6 +4,7 @@
 //! a tokenizer begins with the tokens that this makes of the words.
 
 use lmfast_base::{Control, Error, Result};
+use rayon::ThreadPool;
 
 use super::count::Counts;
 use super::definition::Made;
@@ -15,7 +16,7 @@ use crate::model::Scratch;
 use crate::{Tokenizer, byte_chars};
 
 /// Makes merges of counted pieces, which it takes to free their memory.
-pub(super) fn train(counts: Counts, config: &Config, control: &Control) -> Result<Made> {
+pub(super) fn train(counts: Counts, config: &Config, pool: &ThreadPool, control: &Control) -> Result<Made> {
     let mut tokens = Tokens::default();
     let mut words = Sequences::with_capacity(counts.len(), counts.iter().map(|(piece, _)| piece.len()).sum());
     let mut merges = if let Some(tokenizer) = &config.continue_from {
@@ -31,7 +32,7 @@ pub(super) fn train(counts: Counts, config: &Config, control: &Control) -> Resul
         max_length: config.max_token_length.map_or(u64::MAX, |length| length as u64),
         prefix: "",
     };
-    merges.extend(merge(&mut tokens, lengths, words, rules, control)?);
+    merges.extend(merge(&mut tokens, lengths, words, rules, pool, control)?);
     Ok(Made { tokens: tokens.into_spelled(), merges, scores: Vec::new() })
 }
 

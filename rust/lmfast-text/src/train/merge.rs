@@ -8,7 +8,8 @@
 //! merge that spells a token which is already there takes that token's id; the count of a merged pair itself is not
 //! lowered; when such a pair comes up again it is queued with the new words alone.
 
-use lmfast_base::{Control, Result};
+use lmfast_base::{Control, Result, memory};
+use rayon::ThreadPool;
 use rustc_hash::FxHashMap;
 
 use super::neighbours::Neighbours;
@@ -76,16 +77,17 @@ impl Tokens {
 
 /// Merges until the vocabulary is full, or no pair is frequent enough; gives (left, right, merged) by rank.
 ///
-/// Input: the tokens there are, how many characters of a word each stands for, and the words as tokens. Runs on the
-/// threads of the pool that it is called in.
+/// Input: the tokens there are, how many characters of a word each stands for, and the words as tokens.
 pub(super) fn merge(
     tokens: &mut Tokens,
     mut lengths: Vec<u64>,
     mut words: Sequences,
     rules: Rules<'_>,
+    pool: &ThreadPool,
     control: &Control,
 ) -> Result<Vec<(u32, u32, u32)>> {
     control.begin("merging", rules.vocab_size.saturating_sub(tokens.len()) as u64);
+    memory::give_back(); // of the counts
     let mut queue = Queue::default();
     let mut pairs = Pairs::new(&words, &mut queue, control)?;
     let (mut changes, mut sides) = (Vec::new(), [Neighbours::default(), Neighbours::default()]);
@@ -115,8 +117,8 @@ pub(super) fn merge(
         merges.push((left, right, merged));
 
         let places = top.places.as_slice();
-        let threads = if places.len() < MANY { 1 } else { rayon::current_num_threads() };
-        words.merge(places, (left, right, merged), threads, &mut changes, control)?;
+        let pool = Some(pool).filter(|pool| places.len() >= MANY && pool.current_num_threads() > 1);
+        words.merge(places, (left, right, merged), pool, &mut changes, control)?;
         let allowed = |neighbour: u32| lengths[neighbour as usize] + length < rules.max_length;
         pairs.update((left, right, merged), &changes, &mut sides, allowed, &mut queue);
     }

@@ -21,7 +21,7 @@ mod wordpiece;
 mod words;
 
 use lmfast_base::source::Documents;
-use lmfast_base::{Control, Error, Result, threads};
+use lmfast_base::{Control, Error, Result, memory, threads};
 
 use crate::Tokenizer;
 use definition::Made;
@@ -47,14 +47,18 @@ pub fn train(
     if counts.is_empty() {
         return Err(Error::invalid("the text is empty: there is nothing to make a vocabulary from"));
     }
-    let made = pool.install(|| match config.kind {
-        Kind::Bpe => bpe::train(counts, config, control),
-        Kind::WordPiece => wordpiece::train(counts, config, control).map(Made::tokens),
-        Kind::Unigram => unigram(&counts, config, control),
-        Kind::Word | Kind::Char => Ok(Made::tokens(words::train(&counts, config))),
-    })?;
-    let definition = definition::define(config, made, normalizer, pre_tokenizer).map_err(Error::invalid)?;
-    Tokenizer::new(definition).map_err(Error::invalid)
+    memory::give_back();
+    pool.install(|| {
+        let made = match config.kind {
+            Kind::Bpe => bpe::train(counts, config, &pool, control)?,
+            Kind::WordPiece => wordpiece::train(counts, config, &pool, control).map(Made::tokens)?,
+            Kind::Unigram => unigram(&counts, config, control)?,
+            Kind::Word | Kind::Char => Made::tokens(words::train(&counts, config)),
+        };
+        let definition = definition::define(config, made, normalizer, pre_tokenizer).map_err(Error::invalid)?;
+        memory::give_back();
+        Tokenizer::new(definition).map_err(Error::invalid)
+    })
 }
 
 /// Special tokens and, where wanted, bytes come before what is trained, with the score 0.

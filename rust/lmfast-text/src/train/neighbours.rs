@@ -2,7 +2,10 @@
 
 use super::sequences::Change;
 
-/// Changes grouped by a counting sort; the memory is kept from merge to merge.
+/// Room for so many places is kept from one merge to the next.
+const KEPT: usize = 1 << 12;
+
+/// Changes grouped by a counting sort; some of the memory is kept from merge to merge.
 #[derive(Debug, Default)]
 pub(super) struct Neighbours {
     /// By id.
@@ -45,6 +48,7 @@ impl Neighbours {
             (group.start, group.end) = (start, start);
         }
         self.places.clear();
+        self.places.shrink_to(KEPT);
         self.places.resize(end as usize, 0);
         for change in changes {
             let group = &mut self.groups[change.neighbour as usize];

@@ -4,11 +4,15 @@
 //! known by its *place*, the index of its header. When two of its tokens merge it shrinks where it lies.
 
 use lmfast_base::{Control, Error, Result};
+use rayon::ThreadPool;
 
 const HEADER: usize = 3;
 
 /// How many words are visited between two looks at the [`Control`].
 const CHECKED: usize = 1 << 12;
+
+/// Room for so many changes is kept from one merge to the next.
+const KEPT: usize = 1 << 11;
 
 /// Words as tokens.
 #[derive(Debug, Default)]
@@ -67,19 +71,23 @@ impl Sequences {
         })
     }
 
-    /// Merges a pair in the words at `places`, which ascend, on as many threads as asked.
+    /// Merges a pair in the words at `places`, which ascend, on all threads of a pool if one is given.
     ///
     /// Gives the changes in the order of places, in parts.
     pub(super) fn merge(
         &mut self,
         places: &[u32],
         merge: (u32, u32, u32),
-        threads: usize,
+        pool: Option<&ThreadPool>,
         changes: &mut Vec<Changes>,
         control: &Control,
     ) -> Result<()> {
+        let threads = pool.map_or(1, ThreadPool::current_num_threads);
         changes.resize_with(threads, Changes::default);
-        changes.iter_mut().flatten().for_each(Vec::clear);
+        for side in changes.iter_mut().flatten() {
+            side.clear();
+            side.shrink_to(KEPT); // the first merges change far more than the many that follow
+        }
         let mut parts = Vec::with_capacity(threads);
         let (mut rest, mut base) = (self.numbers.as_mut_slice(), 0);
         let mut chunks = places.chunks(places.len().div_ceil(threads).max(1)).peekable();
@@ -89,12 +97,13 @@ impl Sequences {
             parts.push((part, base, chunk));
             (rest, base) = (behind, end);
         }
-        if let [(part, base, chunk)] = &mut parts[..] {
-            return merge_part(part, *base, chunk, merge, &mut changes[0], control);
-        }
+        let Some(pool) = pool else {
+            let Some((part, base, chunk)) = parts.pop() else { return Ok(()) };
+            return merge_part(part, base, chunk, merge, &mut changes[0], control);
+        };
         let work = parts.into_iter().zip(changes);
         let mut outcomes = Vec::new();
-        rayon::scope(|scope| {
+        pool.scope(|scope| {
             outcomes.resize_with(threads, || Ok(()));
             for (((part, base, chunk), changes), outcome) in work.zip(&mut outcomes) {
                 scope.spawn(move |_| *outcome = merge_part(part, base, chunk, merge, changes, control));
@@ -154,4 +163,47 @@ fn merge_word(
         write += 1;
     }
     write
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lmfast_base::threads;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn every_thread_number_merges_alike(texts in prop::collection::vec((prop::collection::vec(0..3_u32, 0..9), 1..u64::MAX), 1..30)) {
+            let merged = |threads| {
+                let pool = threads::pool(Some(threads)).expect("starts");
+                let (mut words, mut changes) = (Sequences::with_capacity(0, 0), Vec::new());
+                for (tokens, count) in &texts {
+                    words.push(*count, tokens.iter().copied()).expect("has room");
+                }
+                let places: Vec<u32> = words.iter().map(|(place, ..)| place).collect();
+                let pool = (threads > 1).then_some(&pool);
+                words.merge(&places, (0, 1, 3), pool, &mut changes, &Control::default()).expect("merges");
+                let sides: [Vec<(u32, u32, u64)>; 2] = std::array::from_fn(|side| {
+                    let all = changes.iter().flat_map(|changes| &changes[side]);
+                    all.map(|change| (change.neighbour, change.place, change.count)).collect()
+                });
+                (words.numbers, sides)
+            };
+            let (numbers, sides) = merged(1);
+            prop_assert_eq!((&numbers, &sides), (&merged(3).0, &merged(3).1));
+            // Nothing that would merge is left, and every merge has been told to both sides.
+            let mut expected = [0, 0];
+            let mut place = 0;
+            for (tokens, count) in texts.iter().filter(|(tokens, _)| tokens.len() > 1) {
+                prop_assert_eq!(super::count(&numbers[place..place + HEADER]), *count);
+                let found = &numbers[place + HEADER..][..numbers[place] as usize];
+                prop_assert!(!found.windows(2).any(|pair| pair == [0, 1]));
+                prop_assert_eq!(found.iter().flat_map(|&token| if token == 3 { vec![0, 1] } else { vec![token] }).collect::<Vec<u32>>(), tokens.clone());
+                expected[0] += found.iter().skip(1).filter(|&&token| token == 3).count();
+                expected[1] += found.iter().rev().skip(1).filter(|&&token| token == 3).count();
+                place += HEADER + tokens.len();
+            }
+            prop_assert_eq!([sides[0].len(), sides[1].len()], expected);
+        }
+    }
 }

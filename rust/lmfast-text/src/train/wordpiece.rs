@@ -6,6 +6,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use lmfast_base::{Control, Result};
+use rayon::ThreadPool;
 
 use super::Config;
 use super::count::Counts;
@@ -16,7 +17,7 @@ use super::sequences::Sequences;
 pub(super) const PREFIX: &str = "##";
 
 /// Makes tokens, in the order of their ids, of counted words, which it takes to free their memory.
-pub(super) fn train(counts: Counts, config: &Config, control: &Control) -> Result<Vec<String>> {
+pub(super) fn train(counts: Counts, config: &Config, pool: &ThreadPool, control: &Control) -> Result<Vec<String>> {
     let (alphabet, behind) = alphabet(&counts, config, control)?;
     let mut tokens = Tokens::default();
     for token in &config.special_tokens {
@@ -46,7 +47,7 @@ pub(super) fn train(counts: Counts, config: &Config, control: &Control) -> Resul
         max_length: config.max_token_length.map_or(u64::MAX, |length| length as u64),
         prefix: PREFIX,
     };
-    merge(&mut tokens, lengths, words, rules, control)?;
+    merge(&mut tokens, lengths, words, rules, pool, control)?;
     Ok(tokens.into_spelled().into_iter().flatten().collect())
 }
 
