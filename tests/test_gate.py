@@ -12,7 +12,19 @@ from tests.conftest import made_text
 import lmfast
 from lmfast import _core
 
-SETTINGS = ("bpe", "gpt2", ["<|endoftext|>"], 2, None)
+SETTINGS = {
+    "pattern": "gpt2",
+    "special_tokens": ["<|endoftext|>"],
+    "min_frequency": 2,
+    "tie_order": None,
+    "limit_alphabet": None,
+    "initial_alphabet": [],
+    "max_token_length": None,
+    "lowercase": None,
+    "byte_fallback": None,
+    "continue_from": None,
+    "threads": None,
+}
 
 
 class Own(Exception):
@@ -27,7 +39,11 @@ def slow(documents: int = 40) -> Iterator[str]:
 
 def test_progress_is_told_while_the_call_runs() -> None:
     told = []
-    _core.Tokenizer.train(slow(), 300, *SETTINGS, lambda *state: told.append((threading.current_thread(), *state)))
+
+    def tell(*state: object) -> None:
+        told.append((threading.current_thread(), *state))
+
+    _core.Tokenizer.train(slow(), 300, "bpe", **SETTINGS, progress=tell)
     assert len(told) >= 3
     assert {thread for thread, *_ in told} == {threading.main_thread()}
     assert {stage for _, stage, *_ in told} >= {"counting"}
@@ -39,7 +55,7 @@ def test_an_exception_of_the_progress_callback_ends_the_call() -> None:
 
     begin = time.perf_counter()
     with pytest.raises(Own):
-        _core.Tokenizer.train(slow(500), 300, *SETTINGS, stop)
+        _core.Tokenizer.train(slow(500), 300, "bpe", **SETTINGS, progress=stop)
     assert time.perf_counter() - begin < 2
 
 
