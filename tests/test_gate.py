@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -86,3 +89,41 @@ def test_other_threads_go_on_meanwhile() -> None:
         counted += 1
     thread.join()
     assert counted > 3
+
+
+def test_a_list_of_ids_may_be_made_while_another_is() -> None:
+    tokenizer = lmfast.Tokenizer.train(["the cat sat on the mat"] * 3, 269)
+    expected = tokenizer.encode("the cat")
+    seen: list[list[int]] = []
+    before = gc.get_threshold()
+
+    def during_collection(phase: str, info: dict[str, int]) -> None:
+        seen.append(tokenizer.encode("the cat"))
+
+    gc.callbacks.append(during_collection)
+    gc.set_threshold(1)
+    try:
+        rows = tokenizer.encode_batch(["the cat"] * 50)
+    finally:
+        gc.set_threshold(*before)
+        gc.callbacks.remove(during_collection)
+    assert seen
+    assert rows == [expected] * 50
+    assert all(ids == expected for ids in seen)
+
+
+def test_a_single_long_text_can_be_interrupted() -> None:
+    tokenizer = lmfast.Tokenizer.train(["ab" * 50, "ba" * 50, "abab"], 262)
+    text = "ab" * 30_000_000
+
+    def interrupt() -> None:
+        time.sleep(0.3)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    begin = time.perf_counter()
+    with pytest.raises(KeyboardInterrupt):
+        tokenizer.encode_array([text], threads=1)
+    assert time.perf_counter() - begin < 2
+    thread.join()

@@ -5,6 +5,7 @@ import random
 
 import pytest
 from tests.tokenizer.hard_text import hard_texts, sentences
+from tests.tokenizer.parity import assert_same
 
 from lmfast import Tokenizer
 
@@ -12,18 +13,6 @@ tokenizers = pytest.importorskip("tokenizers")
 pytestmark = pytest.mark.parity
 
 BERT_SPECIAL = ["[UNK]", "[CLS]", "[SEP]"]
-MODES = [(added, special) for added in (True, False) for special in ("parse", "text")]
-
-
-def assert_same(ours, theirs, texts):
-    for added, special in MODES:
-        theirs.encode_special_tokens = special == "text"
-        expected = [row.ids for row in theirs.encode_batch(texts, add_special_tokens=added)]
-        found = ours.encode_batch(texts, add_special_tokens=added, special=special)
-        for text, one, other in zip(texts, found, expected, strict=True):
-            assert one == other, (text, added, special)
-    for row in expected:
-        assert ours.decode(row) == theirs.decode(row, skip_special_tokens=False)
 
 
 def assert_file_is_kept(theirs, tmp_path):

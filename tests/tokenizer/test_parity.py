@@ -4,6 +4,7 @@ import json
 
 import pytest
 from tests.tokenizer.hard_text import hard_texts, sentences
+from tests.tokenizer.parity import assert_same
 
 from lmfast import Tokenizer
 
@@ -14,7 +15,6 @@ CL100K = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
     r"|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
-MODES = [(added, special) for added in (True, False) for special in ("parse", "text")]
 
 
 def trained_by_tokenizers(source, vocab_size, *, special=("<|endoftext|>",), min_frequency=2, pattern=None):
@@ -37,18 +37,6 @@ def trained_by_tokenizers(source, vocab_size, *, special=("<|endoftext|>",), min
     else:
         engine.train([str(source)], trainer)
     return engine
-
-
-def assert_same(ours, theirs, texts):
-    for added, special in MODES:
-        theirs.encode_special_tokens = special == "text"
-        expected = [row.ids for row in theirs.encode_batch(texts, add_special_tokens=added)]
-        found = ours.encode_batch(texts, add_special_tokens=added, special=special)
-        for text, one, other in zip(texts, found, expected, strict=True):
-            assert one == other, (text, added, special)
-    for row in expected:
-        assert ours.decode(row) == theirs.decode(row, skip_special_tokens=False)
-        assert ours.decode(row, skip_special_tokens=True) == theirs.decode(row, skip_special_tokens=True)
 
 
 @pytest.mark.parametrize("pattern", [None, CL100K, r"\d|\p{Lu}\p{Ll}*", r"^\s+|\w+|x?"])

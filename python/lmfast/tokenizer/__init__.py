@@ -5,6 +5,7 @@
 """
 
 from lmfast.tokenizer.arrays import TokenArray
-from lmfast.tokenizer.tokenizer import Decoder, Tokenizer
+from lmfast.tokenizer.decoder import Decoder
+from lmfast.tokenizer.tokenizer import Tokenizer
 
 __all__ = ["Decoder", "TokenArray", "Tokenizer"]

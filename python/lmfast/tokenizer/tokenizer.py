@@ -14,6 +14,7 @@ import lmfast._core as compiled
 from lmfast.progress import bar
 from lmfast.source import Source, resolve
 from lmfast.tokenizer.arrays import TokenArray
+from lmfast.tokenizer.decoder import Decoder
 from lmfast.tokenizer.files import find
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from lmfast.data import TokenStore
 
-__all__ = ["Decoder", "Tokenizer"]
+__all__ = ["Tokenizer"]
 
 Special = Literal["parse", "text", "refuse"]
 """What a special token spelled out in the text becomes: its id, ordinary text, or a ValueError."""
@@ -461,33 +462,6 @@ class Tokenizer:
 
     def __repr__(self) -> str:
         return f"Tokenizer(vocab_size={self.vocab_size})"
-
-
-class Decoder:
-    """Decodes ids as they come, and never gives half a character.
-
-    >>> tokenizer = Tokenizer.train(["é"], 257)
-    >>> stream = tokenizer.decoder()
-    >>> [stream.push(id) for id in tokenizer.encode("éa")], stream.finish()
-    (['', 'é', 'a'], '')
-    """
-
-    __slots__ = ("_core",)
-
-    def __init__(self, core: compiled.Decoder) -> None:
-        self._core = core
-
-    def push(self, id: int) -> str:
-        """Take the next id and give the text that has become whole.
-
-        Raises:
-            ValueError: An id that is not in the vocabulary; the decoder then stands where it stood.
-        """
-        return self._core.push(id)
-
-    def finish(self) -> str:
-        """Give what is left, U+FFFD for half a character, and stand at the beginning of a text again."""
-        return self._core.finish()
 
 
 def _texts(texts: Iterable[str]) -> list[str] | tuple[str, ...]:

@@ -1,6 +1,6 @@
 //! What a tokenizer is to those who only need its ids.
 
-use crate::Result;
+use crate::{Control, Result};
 
 /// Turns text into token ids; implemented by tokenizers, used by whatever builds stores and batches from text.
 pub trait Encode: Send + Sync {
@@ -16,10 +16,11 @@ pub trait Encode: Send + Sync {
 
 /// One thread's encoder; see [`Encode::session`].
 pub trait EncodeSession {
-    /// Appends the ids of a document to `ids`. Special tokens spelled out in the text are ordinary text.
+    /// Appends the ids of a document to `ids`; can be cancelled. Special tokens spelled out in the text are ordinary
+    /// text.
     ///
     /// # Errors
     /// [`Error::Invalid`](crate::Error::Invalid) for a text that the vocabulary cannot express, or a pattern that
     /// backtracks without end on it. What `ids` holds beyond its old length is then of no use.
-    fn encode(&mut self, text: &str, ids: &mut Vec<u32>) -> Result<()>;
+    fn encode(&mut self, text: &str, ids: &mut Vec<u32>, control: &Control) -> Result<()>;
 }

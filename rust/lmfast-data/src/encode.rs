@@ -177,7 +177,7 @@ fn encode_piece(
     for document in range.filter_map(|index| documents.get(index)) {
         control.check()?;
         let before = encoded.ids.len();
-        session.encode(document, &mut encoded.ids)?;
+        session.encode(document, &mut encoded.ids, control)?;
         encoded.ids.extend(append_id);
         encoded.lengths.push((encoded.ids.len() - before) as u64);
         encoded.text_bytes += document.len() as u64;
@@ -235,7 +235,7 @@ mod tests {
     struct ByteSession;
 
     impl EncodeSession for ByteSession {
-        fn encode(&mut self, text: &str, ids: &mut Vec<u32>) -> Result<()> {
+        fn encode(&mut self, text: &str, ids: &mut Vec<u32>, _control: &Control) -> Result<()> {
             if text == "cannot be encoded" {
                 return Err(Error::invalid(format!("this text {text}")));
             }

@@ -1,6 +1,6 @@
 //! Token ids as Python's integers, and back.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, TryLockError};
 
 use numpy::PyReadonlyArray1;
 use pyo3::exceptions::{PyOverflowError, PyValueError};
@@ -9,6 +9,9 @@ use pyo3::types::{PyInt, PyList};
 
 /// Python's integers, each made once for all lists: a list of ids then costs a pointer and a count for each. They take
 /// 8 bytes for each number up to the largest that was asked for, and 32 for each that was.
+///
+/// Making a list may run any Python code, by a garbage collection. So nobody waits for the lock: whoever finds it taken,
+/// by another thread or by a call that this one stands in, makes integers of its own.
 #[derive(Default)]
 pub(crate) struct Integers {
     made: Mutex<Vec<Option<Py<PyInt>>>>,
@@ -17,7 +20,7 @@ pub(crate) struct Integers {
 impl Integers {
     /// A list of ids.
     pub(crate) fn list<'py>(&self, py: Python<'py>, ids: &[u32]) -> PyResult<Bound<'py, PyList>> {
-        list(py, ids.iter().copied(), &mut self.made.lock().unwrap_or_else(PoisonError::into_inner))
+        self.with(|made| list(py, ids.iter().copied(), made))
     }
 
     /// Lists of ids; `rows` gives each as an iterator.
@@ -29,9 +32,16 @@ impl Integers {
     where
         R: ExactSizeIterator<Item = u32>,
     {
-        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        let lists: Vec<Bound<'py, PyList>> = rows.map(|row| list(py, row, &mut made)).collect::<PyResult<_>>()?;
+        let lists = self.with(|made| rows.map(|row| list(py, row, made)).collect::<PyResult<Vec<_>>>())?;
         PyList::new(py, lists)
+    }
+
+    fn with<R>(&self, work: impl FnOnce(&mut Vec<Option<Py<PyInt>>>) -> R) -> R {
+        match self.made.try_lock() {
+            Ok(mut made) => work(&mut made),
+            Err(TryLockError::Poisoned(made)) => work(&mut made.into_inner()),
+            Err(TryLockError::WouldBlock) => work(&mut Vec::new()),
+        }
     }
 }
 

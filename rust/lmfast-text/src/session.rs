@@ -82,8 +82,8 @@ pub struct Session<'a> {
 }
 
 impl EncodeSession for Session<'_> {
-    fn encode(&mut self, text: &str, ids: &mut Vec<u32>) -> Result<()> {
-        self.append(text, ids, &Control::default())
+    fn encode(&mut self, text: &str, ids: &mut Vec<u32>, control: &Control) -> Result<()> {
+        self.append(text, ids, control)
     }
 }
 
@@ -229,7 +229,7 @@ impl<'a> Session<'a> {
         sink: &mut Sink<'_>,
         control: &Control,
     ) -> Result<()> {
-        let Some((stage, others)) = stages.split_first() else { return self.model(piece, sink) };
+        let Some((stage, others)) = stages.split_first() else { return self.model(piece, sink, control) };
         let mut changed;
         let piece = if stage.rewrites.is_empty() {
             piece
@@ -248,7 +248,7 @@ impl<'a> Session<'a> {
             if plain {
                 let encoder = &self.tokenizer.encoder;
                 for range in pieces.drain(..) {
-                    encoder.encode(&piece.text()[range], &mut self.scratch, sink.ids, None)?;
+                    encoder.encode(&piece.text()[range], &mut self.scratch, sink.ids, None, control)?;
                 }
                 continue;
             }
@@ -263,13 +263,13 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    fn model(&mut self, piece: &Normalized<'_>, sink: &mut Sink<'_>) -> Result<()> {
+    fn model(&mut self, piece: &Normalized<'_>, sink: &mut Sink<'_>, control: &Control) -> Result<()> {
         let encoder = &self.tokenizer.encoder;
         match &mut sink.detail {
-            None => encoder.encode(piece.text(), &mut self.scratch, sink.ids, None)?,
+            None => encoder.encode(piece.text(), &mut self.scratch, sink.ids, None, control)?,
             Some(detail) => {
                 sink.spans.clear();
-                encoder.encode(piece.text(), &mut self.scratch, sink.ids, Some(&mut sink.spans))?;
+                encoder.encode(piece.text(), &mut self.scratch, sink.ids, Some(&mut sink.spans), control)?;
                 detail.origins.extend(sink.spans.drain(..).map(|span| piece.origin(span)));
             }
         }

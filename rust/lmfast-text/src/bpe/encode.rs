@@ -70,8 +70,9 @@ impl Bpe {
         let (mut symbols, mut ids) = (Vec::new(), Vec::new());
         let known = tokens.iter().filter_map(|(bytes, _)| {
             ids.clear();
-            if !bytes.is_empty() && bytes.len() <= LONGEST {
-                bpe.merge(bytes, &mut symbols, &mut ids);
+            let is_short = !bytes.is_empty() && bytes.len() <= LONGEST;
+            if is_short && bpe.merge(bytes, &mut symbols, &mut ids, &Control::default()).is_err() {
+                return None;
             }
             if let [id] = ids[..] { Some((bytes.as_slice(), id)) } else { None }
         });
@@ -84,15 +85,25 @@ impl Bpe {
         self.lengths.get(id as usize).map_or(0, |&length| length as usize)
     }
 
-    /// Appends the ids of a piece.
-    pub(crate) fn encode(&self, piece: &[u8], scratch: &mut Scratch, ids: &mut Vec<u32>) {
-        if !piece.is_empty() {
-            let Some(key) = key(piece) else {
-                return self.encode_unknown(piece, TOO_LONG, long_cache::hash(piece), scratch, ids);
-            };
-            match self.known.view().get(key, hash(key)) {
-                NO_ID => self.encode_unknown(piece, key, hash(key), scratch, ids),
-                id => ids.push(id),
+    /// Appends the ids of a piece; can be cancelled.
+    pub(crate) fn encode(
+        &self,
+        piece: &[u8],
+        scratch: &mut Scratch,
+        ids: &mut Vec<u32>,
+        control: &Control,
+    ) -> Result<()> {
+        if piece.is_empty() {
+            return Ok(());
+        }
+        let Some(key) = key(piece) else {
+            return self.encode_unknown(piece, TOO_LONG, long_cache::hash(piece), scratch, ids, control);
+        };
+        match self.known.view().get(key, hash(key)) {
+            NO_ID => self.encode_unknown(piece, key, hash(key), scratch, ids, control),
+            id => {
+                ids.push(id);
+                Ok(())
             }
         }
     }
@@ -142,7 +153,7 @@ impl Bpe {
             for &index in &unknown {
                 ids.extend_from_slice(&found[done..index]);
                 let (key, hash) = keys[index];
-                self.encode_unknown(&bytes[pieces[index].clone()], key, hash, scratch, ids);
+                self.encode_unknown(&bytes[pieces[index].clone()], key, hash, scratch, ids, control)?;
                 done = index + 1;
             }
             ids.extend_from_slice(&found[done..]);
@@ -154,7 +165,15 @@ impl Bpe {
 
     /// Appends the ids of a piece that is not known, with its key and that one's hash, or [`TOO_LONG`] and its own hash.
     #[inline]
-    fn encode_unknown(&self, piece: &[u8], key: u128, hash: u64, scratch: &mut Scratch, ids: &mut Vec<u32>) {
+    fn encode_unknown(
+        &self,
+        piece: &[u8],
+        key: u128,
+        hash: u64,
+        scratch: &mut Scratch,
+        ids: &mut Vec<u32>,
+        control: &Control,
+    ) -> Result<()> {
         let found = if key != TOO_LONG {
             scratch.cache.append(key, hash, ids)
         } else if piece.len() <= long_cache::LONGEST {
@@ -162,16 +181,22 @@ impl Bpe {
         } else {
             false
         };
-        if !found {
-            self.encode_new(piece, key, hash, scratch, ids);
-        }
+        if found { Ok(()) } else { self.encode_new(piece, key, hash, scratch, ids, control) }
     }
 
     /// [`encode_unknown`](Self::encode_unknown) for a piece that was not kept.
     #[cold]
-    fn encode_new(&self, piece: &[u8], key: u128, hash: u64, scratch: &mut Scratch, ids: &mut Vec<u32>) {
+    fn encode_new(
+        &self,
+        piece: &[u8],
+        key: u128,
+        hash: u64,
+        scratch: &mut Scratch,
+        ids: &mut Vec<u32>,
+        control: &Control,
+    ) -> Result<()> {
         let before = ids.len();
-        self.merge(piece, &mut scratch.symbols, ids);
+        self.merge(piece, &mut scratch.symbols, ids, control)?;
         let ids = &ids[before..];
         if key == TOO_LONG {
             if piece.len() <= long_cache::LONGEST {
@@ -180,12 +205,13 @@ impl Bpe {
         } else if ids.len() <= MOST_IDS {
             scratch.cache.keep(key, hash, ids);
         }
+        Ok(())
     }
 
-    fn merge(&self, piece: &[u8], symbols: &mut Vec<u32>, ids: &mut Vec<u32>) {
+    fn merge(&self, piece: &[u8], symbols: &mut Vec<u32>, ids: &mut Vec<u32>, control: &Control) -> Result<()> {
         if let Some(&id) = self.whole.get(piece) {
             ids.push(id);
-            return;
+            return Ok(());
         }
         symbols.clear();
         if piece.is_ascii() {
@@ -195,9 +221,9 @@ impl Bpe {
         }
         if symbols.len() <= short::MOST {
             short::merge(&self.merges, symbols, |(id, _)| ids.push(id));
-        } else {
-            long::merge(&self.merges, symbols, ids);
+            return Ok(());
         }
+        long::merge(&self.merges, symbols, control, |(id, _)| ids.push(id))
     }
 
     /// Appends the symbols that the merging of a piece may begin with.
@@ -288,11 +314,12 @@ mod tests {
                 let expected = naive::encode(&byte_ids(), &merges, text);
                 let mut ids = Vec::new();
                 let symbols: Vec<u32> = text.iter().map(|&byte| u32::from(byte)).collect();
-                long::merge(&bpe.merges, &symbols, &mut ids);
+                let give = |(id, _)| ids.push(id);
+                long::merge(&bpe.merges, &symbols, &Control::default(), give).expect("merges");
                 prop_assert_eq!(&ids, &expected);
                 for _ in 0..2 {
                     ids.clear();
-                    bpe.encode(text, &mut scratch, &mut ids);
+                    bpe.encode(text, &mut scratch, &mut ids, &Control::default()).expect("encodes");
                     prop_assert_eq!(&ids, &expected);
                 }
             }
@@ -311,8 +338,24 @@ mod tests {
                 .collect();
             let bpe = Bpe::new(&byte_ids(), &merges, FxHashMap::default(), &[]);
             let mut ids = Vec::new();
-            bpe.merge(text.as_bytes(), &mut Vec::new(), &mut ids);
+            bpe.merge(text.as_bytes(), &mut Vec::new(), &mut ids, &Control::default()).expect("merges");
             prop_assert_eq!(ids, naive::encode(&byte_ids(), &merges, text.as_bytes()));
+        }
+    }
+
+    #[test]
+    fn a_long_piece_can_be_cancelled() {
+        for merges in [vec![(97, 97, 256), (256, 256, 257)], vec![(256, 256, 257), (97, 97, 256)]] {
+            let bpe = Bpe::new(&byte_ids(), &merges, FxHashMap::default(), &tokens(&merges));
+            let control = Control::default();
+            control.cancel();
+            let (mut scratch, mut ids) = (Scratch::default(), Vec::new());
+            let text = vec![b'a'; 90];
+            assert!(bpe.encode(&text, &mut scratch, &mut ids, &control).is_err());
+            // And nothing of that is remembered.
+            ids.clear();
+            bpe.encode(&text, &mut scratch, &mut ids, &Control::default()).expect("encodes");
+            assert_eq!(ids, naive::encode(&byte_ids(), &merges, &text));
         }
     }
 
@@ -323,7 +366,7 @@ mod tests {
         let bpe = Bpe::new(&byte_ids(), &merges, FxHashMap::default(), &tokens(&merges));
         let mut ids = Vec::new();
         let start = std::time::Instant::now();
-        bpe.encode(&vec![b'a'; 1_000_000], &mut Scratch::default(), &mut ids);
+        bpe.encode(&vec![b'a'; 1_000_000], &mut Scratch::default(), &mut ids, &Control::default()).expect("encodes");
         assert!(start.elapsed().as_secs() < 10, "quadratic time: {:?}", start.elapsed());
         assert_eq!(ids.len(), 1_000_000 / (1 << 15) + (1_000_000_u32 % (1 << 15)).count_ones() as usize);
     }

@@ -15,6 +15,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::ops::Range;
 
+use lmfast_base::{Control, Error, Result};
 use rustc_hash::FxHashMap;
 
 use super::merges::{MergeTable, NONE};
@@ -26,35 +27,48 @@ const GONE: u32 = u32::MAX;
 /// Symbols in a window, and in one that is tried where that does not do.
 const WINDOWS: [usize; 3] = [short::MOST, 512, usize::MAX];
 
-/// Appends the tokens of any number of symbols.
-pub(crate) fn merge(merges: &MergeTable, symbols: &[u32], ids: &mut Vec<u32>) {
+/// How many places are merged between two looks at whether the call was cancelled.
+const PATIENCE: usize = 1 << 16;
+
+/// Gives the tokens of any number of symbols, each with the number of symbols up to its end; can be cancelled.
+///
+/// # Errors
+/// Also for more symbols than 32 bits count.
+pub(crate) fn merge(merges: &MergeTable, symbols: &[u32], control: &Control, give: impl FnMut(Token)) -> Result<()> {
+    if u32::try_from(symbols.len()).is_err() {
+        return Err(Error::invalid(format!(
+            "a piece of {} symbols is too long to be merged: cut the text before 4 GiB without a white space",
+            symbols.len()
+        )));
+    }
     if merges.is_monotone() {
-        by_windows(merges, symbols, ids);
+        by_windows(merges, symbols, control, give)
     } else {
-        encode(merges, symbols, 0..symbols.len(), |(id, _)| ids.push(id));
+        encode(merges, symbols, 0..symbols.len(), control, give)
     }
 }
 
 /// Windows are rows of tokens; each has the place of its end among all symbols.
-fn by_windows(merges: &MergeTable, symbols: &[u32], ids: &mut Vec<u32>) {
+fn by_windows(merges: &MergeTable, symbols: &[u32], control: &Control, mut give: impl FnMut(Token)) -> Result<()> {
     let (mut window, mut next): (Vec<Token>, Vec<Token>) = (Vec::new(), Vec::new());
     let within = |begin: usize, level: usize| begin..begin.saturating_add(WINDOWS[level]).min(symbols.len());
     let (mut level, mut covered) = (0, within(0, 0));
-    encode(merges, symbols, covered.clone(), |token| window.push(token));
+    encode(merges, symbols, covered.clone(), control, |token| window.push(token))?;
     while covered.end < symbols.len() {
+        control.check()?;
         // The next window begins with a token of this one that lies near its end.
         let overlap = WINDOWS[level] / 8 * 3;
         let first = 1 + window.partition_point(|&(_, end)| (end as usize) < covered.end.saturating_sub(overlap));
         let found = if first < window.len() {
             let range = within(window[first - 1].1 as usize, level);
             next.clear();
-            encode(merges, symbols, range.clone(), |token| next.push(token));
+            encode(merges, symbols, range.clone(), control, |token| next.push(token))?;
             common_token(&window[first - 1..], &next).map(|(kept, taken)| (first + kept, taken, range.end))
         } else {
             None
         };
         if let Some((kept, taken, end)) = found {
-            ids.extend(window[..kept].iter().map(|&(id, _)| id));
+            window[..kept].iter().for_each(|&token| give(token));
             covered = window[kept - 1].1 as usize..end;
             window.clear();
             window.extend_from_slice(&next[taken..]);
@@ -65,11 +79,12 @@ fn by_windows(merges: &MergeTable, symbols: &[u32], ids: &mut Vec<u32>) {
             if larger.end > covered.end {
                 covered = larger;
                 window.clear();
-                encode(merges, symbols, covered.clone(), |token| window.push(token));
+                encode(merges, symbols, covered.clone(), control, |token| window.push(token))?;
             }
         }
     }
-    ids.extend(window.iter().map(|&(id, _)| id));
+    window.into_iter().for_each(give);
+    Ok(())
 }
 
 /// The first token that two windows have in common: how many stand before it in each. The second window begins behind
@@ -94,18 +109,26 @@ fn common_token(one: &[Token], other: &[Token]) -> Option<(usize, usize)> {
 }
 
 /// Gives the tokens of a range of symbols as if there were no others.
-fn encode(merges: &MergeTable, symbols: &[u32], range: Range<usize>, mut give: impl FnMut(Token)) {
+fn encode(
+    merges: &MergeTable,
+    symbols: &[u32],
+    range: Range<usize>,
+    control: &Control,
+    mut give: impl FnMut(Token),
+) -> Result<()> {
     let base = range.start as u32;
     let symbols = &symbols[range];
     if symbols.len() <= short::MOST {
-        return short::merge(merges, symbols, |(id, end)| give((id, base + end)));
+        short::merge(merges, symbols, |(id, end)| give((id, base + end)));
+        return Ok(());
     }
-    let mut long = LongPiece::new(merges, symbols.to_vec());
+    let mut long = LongPiece::new(merges, symbols.to_vec(), control)?;
     while let Some(Reverse(rank)) = long.ranks.pop() {
-        long.merge_rank(rank);
+        long.merge_rank(rank, control)?;
     }
     let tokens = long.symbols.iter().zip(&long.next).filter(|&(&id, _)| id != GONE);
-    tokens.for_each(|(&id, &end)| give((id, base + end as u32)));
+    tokens.for_each(|(&id, &end)| give((id, base + end)));
+    Ok(())
 }
 
 /// The places of one pair.
@@ -113,35 +136,38 @@ struct Places {
     left: u32,
     right: u32,
     /// Bytes where `left` began when the place was noted; some are out of date.
-    starts: Vec<usize>,
+    starts: Vec<u32>,
 }
 
 /// A long piece while it is merged. A token is held at the byte where it begins; the others of its bytes are [`GONE`].
 struct LongPiece<'a> {
     merges: &'a MergeTable,
     symbols: Vec<u32>,
-    previous: Vec<usize>,
-    next: Vec<usize>,
+    previous: Vec<u32>,
+    next: Vec<u32>,
     places: FxHashMap<u32, Places>,
     /// The ranks under which there are places.
     ranks: BinaryHeap<Reverse<u32>>,
 }
 
 impl<'a> LongPiece<'a> {
-    fn new(merges: &'a MergeTable, symbols: Vec<u32>) -> Self {
+    fn new(merges: &'a MergeTable, symbols: Vec<u32>, control: &Control) -> Result<Self> {
         let length = symbols.len();
         let mut long = Self {
             merges,
             symbols,
-            previous: (0..length).map(|at| at.wrapping_sub(1)).collect(),
-            next: (1..=length).collect(),
+            previous: (0..length as u32).map(|at| at.wrapping_sub(1)).collect(),
+            next: (1..=length as u32).collect(),
             places: FxHashMap::default(),
             ranks: BinaryHeap::new(),
         };
         for start in 1..length {
+            if start % PATIENCE == 0 {
+                control.check()?;
+            }
             long.note(start - 1, start);
         }
-        long
+        Ok(long)
     }
 
     /// Notes the place of a pair, and gives its rank if it merges, else [`NONE`].
@@ -155,19 +181,24 @@ impl<'a> LongPiece<'a> {
         if places.starts.is_empty() {
             self.ranks.push(Reverse(rank));
         }
-        places.starts.push(start);
+        places.starts.push(start as u32);
         rank
     }
 
     /// Merges the places of a rank from left to right. Where that makes a pair of a lower rank, which a trained
     /// vocabulary never does but a file may, the rest waits.
-    fn merge_rank(&mut self, rank: u32) {
-        let Some(places) = self.places.get_mut(&rank) else { return };
+    fn merge_rank(&mut self, rank: u32, control: &Control) -> Result<()> {
+        control.check()?;
+        let Some(places) = self.places.get_mut(&rank) else { return Ok(()) };
         let (left, right, merged) = (places.left, places.right, self.merges.merged(rank));
         let mut starts = std::mem::take(&mut places.starts);
         starts.sort_unstable();
         for (index, &start) in starts.iter().enumerate() {
-            let second = self.next[start];
+            if index % PATIENCE == PATIENCE - 1 {
+                control.check()?;
+            }
+            let start = start as usize;
+            let second = self.next[start] as usize;
             if self.symbols[start] != left || second >= self.symbols.len() || self.symbols[second] != right {
                 continue;
             }
@@ -176,21 +207,22 @@ impl<'a> LongPiece<'a> {
             let after = self.next[second];
             self.next[start] = after;
             let mut lowest = NONE;
-            if after < self.symbols.len() {
-                self.previous[after] = start;
-                lowest = self.note(start, after);
+            if (after as usize) < self.symbols.len() {
+                self.previous[after as usize] = start as u32;
+                lowest = self.note(start, after as usize);
             }
             if start > 0 {
-                lowest = lowest.min(self.note(self.previous[start], start));
+                lowest = lowest.min(self.note(self.previous[start] as usize, start));
             }
             if lowest < rank {
                 self.wait(rank, starts.split_off(index + 1));
-                return;
+                break;
             }
         }
+        Ok(())
     }
 
-    fn wait(&mut self, rank: u32, rest: Vec<usize>) {
+    fn wait(&mut self, rank: u32, rest: Vec<u32>) {
         if let Some(places) = self.places.get_mut(&rank) {
             if places.starts.is_empty() && !rest.is_empty() {
                 self.ranks.push(Reverse(rank));

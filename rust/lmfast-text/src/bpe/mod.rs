@@ -17,6 +17,8 @@ mod short;
 
 pub(crate) use cache::hash;
 pub(crate) use encode::{Bpe, Scratch};
+pub(crate) use long::merge;
+pub(crate) use merges::MergeTable;
 
 /// Memory that an encoder keeps the ids of pieces in which it met before: about 16 MiB for each thread, once in use.
 pub const CACHE_BYTES: usize = cache::BYTES + long_cache::BYTES;

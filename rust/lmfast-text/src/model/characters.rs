@@ -7,12 +7,12 @@
 
 use std::ops::Range;
 
-use lmfast_base::Result;
+use lmfast_base::{Control, Result};
 use rustc_hash::FxHashMap;
 
 use super::cache::{LONGEST, hash};
-use super::merger::{Merge, Merger, Symbol};
-use super::{Scratch, byte_token, no_unknown};
+use super::{Scratch, Symbol, byte_token, no_unknown};
+use crate::bpe::{MergeTable, merge};
 use crate::format::BpeSettings;
 use crate::vocabulary::Vocabulary;
 
@@ -26,7 +26,7 @@ const SPACE_BYTES: &[u8] = "\u{2581}".as_bytes();
 pub(crate) struct Characters {
     /// The token of each character in each [place](Place).
     tokens: [FxHashMap<char, u32>; 4],
-    merger: Merger,
+    merges: MergeTable,
     /// The tokens that a piece is as a whole, without merging.
     whole: FxHashMap<Box<str>, u32>,
     /// The token of each byte.
@@ -59,10 +59,9 @@ impl Characters {
         };
         let whole = vocabulary.iter().map(|(token, id)| (token.into(), id)).filter(|_| settings.ignore_merges);
         let byte_ids = || Box::new(std::array::from_fn(|byte| vocabulary.id(&byte_token(byte as u8))));
-        let merges = settings.merges.iter().zip(0..);
         Self {
             tokens: std::array::from_fn(token_of),
-            merger: Merger::new(merges.map(|(&(left, right, merged), rank)| Merge { left, right, rank, merged })),
+            merges: MergeTable::new(&settings.merges),
             whole: whole.collect(),
             bytes: settings.byte_fallback.then(byte_ids),
             unknown: settings.unk_token.as_ref().and_then(|token| vocabulary.id(token)),
@@ -81,6 +80,7 @@ impl Characters {
         scratch: &mut Scratch,
         ids: &mut Vec<u32>,
         mut spans: Option<&mut Vec<Range<usize>>>,
+        control: &Control,
     ) -> Result<()> {
         if let Some(&id) = self.whole.get(piece) {
             ids.push(id);
@@ -90,12 +90,13 @@ impl Characters {
             return Ok(());
         }
         if !self.cut {
-            return self.word(piece, 0, scratch, ids, spans);
+            return self.word(piece, 0, scratch, ids, spans, control);
         }
         let mut start = 0;
         while start < piece.len() {
             let end = start + word_length(&piece[start..]);
-            self.word(&piece[start..end], start, scratch, ids, spans.as_deref_mut())?;
+            control.check()?;
+            self.word(&piece[start..end], start, scratch, ids, spans.as_deref_mut(), control)?;
             start = end;
         }
         Ok(())
@@ -109,39 +110,46 @@ impl Characters {
         scratch: &mut Scratch,
         ids: &mut Vec<u32>,
         spans: Option<&mut Vec<Range<usize>>>,
+        control: &Control,
     ) -> Result<()> {
-        let mut symbols = std::mem::take(&mut scratch.symbols);
-        if let Some(spans) = spans {
-            self.merge(word, &mut symbols)?;
-            let mut start = start;
-            for symbol in &symbols {
-                let end = start + symbol.bytes as usize;
-                spans.push(std::mem::replace(&mut start, end)..end);
-            }
-            ids.extend(symbols.iter().map(|symbol| symbol.id));
-        } else if word.len() > LONGEST {
-            self.merge(word, &mut symbols)?;
-            ids.extend(symbols.iter().map(|symbol| symbol.id));
-        } else {
-            let hash = hash(word.as_bytes(), 0);
-            if let Some(known) = scratch.words.get(word.as_bytes(), 0, hash) {
-                ids.extend_from_slice(known);
-            } else {
-                self.merge(word, &mut symbols)?;
-                let before = ids.len();
-                ids.extend(symbols.iter().map(|symbol| symbol.id));
-                scratch.words.keep(word.as_bytes(), 0, hash, &ids[before..]);
-            }
+        if spans.is_some() || word.len() > LONGEST {
+            return self.merge(word, start, scratch, ids, spans, control);
         }
-        scratch.symbols = symbols;
+        let hash = hash(word.as_bytes(), 0);
+        if let Some(known) = scratch.words.get(word.as_bytes(), 0, hash) {
+            ids.extend_from_slice(known);
+            return Ok(());
+        }
+        let before = ids.len();
+        self.merge(word, start, scratch, ids, None, control)?;
+        scratch.words.keep(word.as_bytes(), 0, hash, &ids[before..]);
         Ok(())
     }
 
-    fn merge(&self, word: &str, symbols: &mut Vec<Symbol>) -> Result<()> {
+    fn merge(
+        &self,
+        word: &str,
+        start: usize,
+        scratch: &mut Scratch,
+        ids: &mut Vec<u32>,
+        mut spans: Option<&mut Vec<Range<usize>>>,
+        control: &Control,
+    ) -> Result<()> {
+        let Scratch { symbols, ids: symbol_ids, .. } = scratch;
         symbols.clear();
         self.symbols(word, symbols)?;
-        self.merger.merge(symbols);
-        Ok(())
+        symbol_ids.clear();
+        symbol_ids.extend(symbols.iter().map(|symbol| symbol.id));
+        let (mut taken, mut at) = (0, start);
+        merge(&self.merges, symbol_ids, control, |(id, end)| {
+            ids.push(id);
+            if let Some(spans) = &mut spans {
+                let bytes: u32 = symbols[taken..end as usize].iter().map(|symbol| symbol.bytes).sum();
+                taken = end as usize;
+                let end = at + bytes as usize;
+                spans.push(std::mem::replace(&mut at, end)..end);
+            }
+        })
     }
 
     /// The symbols that a word begins as. An unknown character waits until the next known one, and bytes that come
@@ -261,10 +269,10 @@ mod tests {
 
     fn encode(model: &Characters, piece: &str) -> (Vec<u32>, Vec<Range<usize>>) {
         let (mut scratch, mut ids, mut spans, mut again) = (Scratch::default(), Vec::new(), Vec::new(), Vec::new());
-        model.encode(piece, &mut scratch, &mut ids, Some(&mut spans)).expect("encodes");
+        model.encode(piece, &mut scratch, &mut ids, Some(&mut spans), &Control::default()).expect("encodes");
         for _ in 0..2 {
             again.clear();
-            model.encode(piece, &mut scratch, &mut again, None).expect("encodes");
+            model.encode(piece, &mut scratch, &mut again, None, &Control::default()).expect("encodes");
             assert_eq!(again, ids);
         }
         (ids, spans)
@@ -325,7 +333,9 @@ mod tests {
         // The second unknown waits while the bytes pass.
         assert_eq!(ids(&settings(Some("<unk>"), false, true)), [0, 2, 3, 0, 1, 4]);
         let absent = Characters::new(&settings(Some("<none>"), false, false), &vocabulary);
-        let error = absent.encode("ax", &mut Scratch::default(), &mut Vec::new(), None).expect_err("no such token");
+        let error = absent
+            .encode("ax", &mut Scratch::default(), &mut Vec::new(), None, &Control::default())
+            .expect_err("no such token");
         assert!(error.to_string().contains("<none>"), "{error}");
     }
 

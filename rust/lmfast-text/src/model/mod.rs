@@ -4,7 +4,6 @@ mod bert_fast;
 mod cache;
 mod characters;
 mod lines;
-mod merger;
 mod sentencepiece;
 mod trie;
 mod unigram;
@@ -12,7 +11,7 @@ mod wordpiece;
 
 use std::ops::Range;
 
-use lmfast_base::Result;
+use lmfast_base::{Control, Result};
 
 use crate::bpe::{self, Bpe};
 use crate::words::Words;
@@ -47,26 +46,34 @@ pub(crate) struct Scratch {
     words: cache::WordCache,
     lines: lines::Lines,
     short_words: bert_fast::ShortWords,
-    symbols: Vec<merger::Symbol>,
+    symbols: Vec<Symbol>,
     lattice: unigram::Lattice,
     paths: sentencepiece::Paths,
     ids: Vec<u32>,
     text: String,
 }
 
+/// A token, or what is to become one, and the bytes that it covers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Symbol {
+    pub(crate) id: u32,
+    pub(crate) bytes: u32,
+}
+
 impl ModelEncoder {
-    /// Appends the ids of a piece and, where asked, the bytes of the piece that each covers.
+    /// Appends the ids of a piece and, where asked, the bytes of the piece that each covers; can be cancelled.
     pub(crate) fn encode(
         &self,
         piece: &str,
         scratch: &mut Scratch,
         ids: &mut Vec<u32>,
         spans: Option<&mut Vec<Range<usize>>>,
+        control: &Control,
     ) -> Result<()> {
         match self {
             Self::Bpe(bpe) => {
                 let before = ids.len();
-                bpe.encode(piece.as_bytes(), &mut scratch.bpe, ids);
+                bpe.encode(piece.as_bytes(), &mut scratch.bpe, ids, control)?;
                 if let Some(spans) = spans {
                     let mut start = 0;
                     spans.extend(ids[before..].iter().map(|&id| {
@@ -75,10 +82,10 @@ impl ModelEncoder {
                     }));
                 }
             }
-            Self::Characters(characters) => characters.encode(piece, scratch, ids, spans)?,
+            Self::Characters(characters) => characters.encode(piece, scratch, ids, spans, control)?,
             Self::WordPiece(wordpiece) => wordpiece.encode(piece, &mut scratch.words, ids, spans)?,
-            Self::Unigram(unigram) => unigram.encode(piece, scratch, ids, spans)?,
-            Self::SentencePiece(model) => model.encode(piece, scratch, ids, spans)?,
+            Self::Unigram(unigram) => unigram.encode(piece, scratch, ids, spans, control)?,
+            Self::SentencePiece(model) => model.encode(piece, scratch, ids, spans, control)?,
             Self::Words(words) => {
                 ids.push(words.id(piece)?);
                 if let Some(spans) = spans {
@@ -89,6 +96,9 @@ impl ModelEncoder {
         Ok(())
     }
 }
+
+/// How many characters a model takes between two looks at whether the call was cancelled.
+pub(crate) const PATIENCE: usize = 1 << 12;
 
 /// How a byte is spelled that a vocabulary has for characters it lacks.
 pub(crate) fn byte_token(byte: u8) -> String {

@@ -7,11 +7,11 @@
 
 use std::ops::Range;
 
-use lmfast_base::Result;
+use lmfast_base::{Control, Result};
 
 use super::cache::{LONGEST, hash};
 use super::trie::{NONE, Trie};
-use super::{Scratch, byte_token, no_unknown};
+use super::{PATIENCE, Scratch, byte_token, no_unknown};
 
 /// How much less than the lowest score the unknown token has.
 pub(crate) const UNKNOWN_PENALTY: f64 = 10.0;
@@ -70,9 +70,10 @@ impl Unigram {
         scratch: &mut Scratch,
         ids: &mut Vec<u32>,
         spans: Option<&mut Vec<Range<usize>>>,
+        control: &Control,
     ) -> Result<()> {
         if let Some(spans) = spans {
-            self.best(piece, &mut scratch.lattice)?;
+            self.best(piece, &mut scratch.lattice, control)?;
             self.take(piece, &scratch.lattice.path, |id, span| {
                 ids.push(id);
                 spans.push(span);
@@ -85,7 +86,7 @@ impl Unigram {
             return Ok(());
         }
         let before = ids.len();
-        self.best(piece, &mut scratch.lattice)?;
+        self.best(piece, &mut scratch.lattice, control)?;
         self.take(piece, &scratch.lattice.path, |id, _| ids.push(id));
         if let Some(hash) = hash {
             scratch.words.keep(piece.as_bytes(), 0, hash, &ids[before..]);
@@ -94,11 +95,14 @@ impl Unigram {
     }
 
     /// Finds the best path, of tokens with their places.
-    fn best(&self, piece: &str, lattice: &mut Lattice) -> Result<()> {
+    fn best(&self, piece: &str, lattice: &mut Lattice, control: &Control) -> Result<()> {
         let (bytes, ends) = (piece.as_bytes(), &mut lattice.ends);
         ends.clear();
         ends.resize(bytes.len() + 1, End { score: 0.0, start: NOWHERE, id: 0 });
-        for (start, character) in piece.char_indices() {
+        for (number, (start, character)) in piece.char_indices().enumerate() {
+            if number % PATIENCE == PATIENCE - 1 {
+                control.check()?;
+            }
             let (so_far, length) = (ends[start].score, character.len_utf8());
             let (mut node, mut alone) = (Trie::ROOT, false);
             for (at, &byte) in bytes.iter().enumerate().skip(start) {
@@ -200,7 +204,7 @@ mod tests {
             let numbered = tokens.iter().zip(0..).map(|((token, _), id)| (token.as_str(), id));
             let model = Unigram::new(numbered, scores.clone(), Some(0), false).expect("builds");
             let mut lattice = Lattice::default();
-            model.best(&piece, &mut lattice).expect("has an unknown token");
+            model.best(&piece, &mut lattice, &Control::default()).expect("has an unknown token");
             let score = |(span, id): &(Range<usize>, u32)| {
                 let is_token = tokens[*id as usize].0 == piece[span.clone()];
                 if is_token { scores[*id as usize] } else { model.unknown_score }
@@ -209,10 +213,10 @@ mod tests {
             prop_assert_eq!(found.to_bits(), greatest(&tokens, model.unknown_score, &piece).to_bits());
             prop_assert_eq!(lattice.path.iter().map(|(span, _)| &piece[span.clone()]).collect::<String>(), piece.clone());
             let (mut scratch, mut ids, mut again, mut spans) = Default::default();
-            model.encode(&piece, &mut scratch, &mut ids, Some(&mut spans)).expect("encodes");
+            model.encode(&piece, &mut scratch, &mut ids, Some(&mut spans), &Control::default()).expect("encodes");
             for _ in 0..2 {
                 again = Vec::new();
-                model.encode(&piece, &mut scratch, &mut again, None).expect("encodes");
+                model.encode(&piece, &mut scratch, &mut again, None, &Control::default()).expect("encodes");
                 prop_assert_eq!(&again, &ids);
             }
             prop_assert_eq!(spans.len(), again.len());
@@ -226,7 +230,9 @@ mod tests {
             let numbered = tokens.iter().zip(0..).map(|(token, id)| (*token, id));
             let model = Unigram::new(numbered, vec![0.0, -1.0, -2.0, -2.0], unknown, byte_fallback).expect("builds");
             let (mut ids, mut spans) = (Vec::new(), Vec::new());
-            model.encode("a\u{e9}\u{e9}xa", &mut Scratch::default(), &mut ids, Some(&mut spans)).map(|()| (ids, spans))
+            model
+                .encode("a\u{e9}\u{e9}xa", &mut Scratch::default(), &mut ids, Some(&mut spans), &Control::default())
+                .map(|()| (ids, spans))
         };
         assert_eq!(encode(Some(0), false).expect("encodes"), (vec![1, 0, 1], vec![0..1, 1..6, 6..7]));
         // Not all of the bytes are there.

@@ -90,7 +90,7 @@ fn go_on(
             let piece =
                 std::str::from_utf8(piece).map_err(|error| Error::invalid(format!("a piece is not text: {error}")))?;
             ids.clear();
-            tokenizer.encoder.encode(piece, &mut scratch, &mut ids, None)?;
+            tokenizer.encoder.encode(piece, &mut scratch, &mut ids, None, control)?;
             words.push(count, ids.iter().copied())?;
         }
     }

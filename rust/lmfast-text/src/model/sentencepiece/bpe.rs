@@ -5,16 +5,17 @@
 //! of its own if a piece has it inside, for it can be merged all the same. Unused pieces are merged, and in the end
 //! taken apart again as they were put together last.
 
+use lmfast_base::{Control, Result};
 use rustc_hash::FxHashMap;
 
+use super::merger::{Merge, Merger};
 use super::normalizer::longest;
 use super::{Common, Sink};
 use crate::format::sentencepiece::{Kind, Settings};
-use crate::model::Scratch;
 use crate::model::cache::{LONGEST, hash};
 use crate::model::characters::word_length;
-use crate::model::merger::{Merge, Merger, Symbol};
 use crate::model::trie::Trie;
+use crate::model::{Scratch, Symbol};
 use crate::vocabulary::Vocabulary;
 
 /// A character that is in no piece.
@@ -98,36 +99,60 @@ impl Bpe {
         }
     }
 
-    pub(super) fn encode(&self, text: &str, scratch: &mut Scratch, sink: &mut Sink<'_>) {
+    pub(super) fn encode(
+        &self,
+        text: &str,
+        scratch: &mut Scratch,
+        sink: &mut Sink<'_>,
+        control: &Control,
+    ) -> Result<()> {
         if !self.common.cut || self.has_unused {
-            return self.part(text, 0, scratch, sink);
+            return self.part(text, 0, scratch, sink, control);
         }
         let mut start = 0;
         while start < text.len() {
             let end = start + word_length(&text[start..]);
-            self.word(&text[start..end], start, scratch, sink);
+            control.check()?;
+            self.word(&text[start..end], start, scratch, sink, control)?;
             start = end;
         }
+        Ok(())
     }
 
-    fn word(&self, word: &str, start: usize, scratch: &mut Scratch, sink: &mut Sink<'_>) {
+    fn word(
+        &self,
+        word: &str,
+        start: usize,
+        scratch: &mut Scratch,
+        sink: &mut Sink<'_>,
+        control: &Control,
+    ) -> Result<()> {
         if word.len() > LONGEST || sink.spans.is_some() {
-            return self.part(word, start, scratch, sink);
+            return self.part(word, start, scratch, sink, control);
         }
         let hash = hash(word.as_bytes(), 0);
         if let Some(known) = scratch.words.get(word.as_bytes(), 0, hash) {
-            return self.common.take_word(known, sink);
+            self.common.take_word(known, sink);
+            return Ok(());
         }
         let mut ids = std::mem::take(&mut scratch.ids);
         ids.clear();
-        self.part(word, start, scratch, &mut Sink { ids: &mut ids, spans: None, after_unknown: false });
+        self.part(word, start, scratch, &mut Sink { ids: &mut ids, spans: None, after_unknown: false }, control)?;
         scratch.words.keep(word.as_bytes(), 0, hash, &ids);
         self.common.take_word(&ids, sink);
         scratch.ids = ids;
+        Ok(())
     }
 
     /// Merges a text, which begins at `start` of the whole.
-    fn part(&self, text: &str, start: usize, scratch: &mut Scratch, sink: &mut Sink<'_>) {
+    fn part(
+        &self,
+        text: &str,
+        start: usize,
+        scratch: &mut Scratch,
+        sink: &mut Sink<'_>,
+        control: &Control,
+    ) -> Result<()> {
         let symbols = &mut scratch.symbols;
         symbols.clear();
         let mut at = 0;
@@ -140,13 +165,13 @@ impl Bpe {
         }
         let mut halves: FxHashMap<u32, [Symbol; 2]> = FxHashMap::default();
         if self.has_unused {
-            self.merger.merge_noting(symbols, |merged, left, right| {
+            self.merger.merge_noting(symbols, control, |merged, left, right| {
                 if self.unused.get(merged as usize).is_some_and(|&bytes| bytes > 0) {
                     halves.insert(merged, [left, right]);
                 }
-            });
+            })?;
         } else {
-            self.merger.merge(symbols);
+            self.merger.merge(symbols, control)?;
         }
         let mut at = 0;
         let mut open: Vec<Symbol> = Vec::new();
@@ -163,5 +188,6 @@ impl Bpe {
                 at = end;
             }
         }
+        Ok(())
     }
 }

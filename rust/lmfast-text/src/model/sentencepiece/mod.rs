@@ -7,12 +7,13 @@
 //! a word, is made into pieces by itself, and remembered.
 
 mod bpe;
+mod merger;
 mod normalizer;
 mod unigram;
 
 use std::ops::Range;
 
-use lmfast_base::{Error, Result};
+use lmfast_base::{Control, Error, Result};
 
 use super::trie::Trie;
 use super::{Scratch, byte_token};
@@ -91,6 +92,7 @@ impl SentencePiece {
         scratch: &mut Scratch,
         ids: &mut Vec<u32>,
         spans: Option<&mut Vec<Range<usize>>>,
+        control: &Control,
     ) -> Result<()> {
         let mut normalized = std::mem::take(&mut scratch.text);
         let mut origins = Vec::new();
@@ -101,22 +103,22 @@ impl SentencePiece {
         if let Some(spans) = spans {
             let before = spans.len();
             let mut sink = Sink { ids, spans: Some(spans), after_unknown: false };
-            self.pieces(&normalized, scratch, &mut sink);
+            self.pieces(&normalized, scratch, &mut sink, control)?;
             let origin = |at: usize| origins.get(at).copied().unwrap_or(text.len());
             for span in &mut spans[before..] {
                 *span = origin(span.start)..origin(span.end);
             }
         } else {
-            self.pieces(&normalized, scratch, &mut Sink { ids, spans: None, after_unknown: false });
+            self.pieces(&normalized, scratch, &mut Sink { ids, spans: None, after_unknown: false }, control)?;
         }
         scratch.text = normalized;
         Ok(())
     }
 
-    fn pieces(&self, normalized: &str, scratch: &mut Scratch, sink: &mut Sink<'_>) {
+    fn pieces(&self, normalized: &str, scratch: &mut Scratch, sink: &mut Sink<'_>, control: &Control) -> Result<()> {
         match &self.pieces {
-            Pieces::Unigram(unigram) => unigram.encode(normalized, scratch, sink),
-            Pieces::Bpe(bpe) => bpe.encode(normalized, scratch, sink),
+            Pieces::Unigram(unigram) => unigram.encode(normalized, scratch, sink, control),
+            Pieces::Bpe(bpe) => bpe.encode(normalized, scratch, sink, control),
         }
     }
 }

@@ -14,13 +14,15 @@
 //!
 //! Neither holds where a sum within the word may be too low. Either way the sum runs on along the path as it would have.
 
+use lmfast_base::{Control, Result};
+
 use super::{Common, Sink};
 use crate::format::sentencepiece::{Kind, Settings};
-use crate::model::Scratch;
 use crate::model::cache::{LONGEST, WordCache, hash};
 use crate::model::characters::word_length;
 use crate::model::lines::{self, Lines};
 use crate::model::trie::{NONE, Trie};
+use crate::model::{PATIENCE, Scratch};
 use crate::vocabulary::Vocabulary;
 
 /// How much less than the lowest score an unknown character has.
@@ -102,7 +104,11 @@ impl<'a> Known<'a> {
 }
 
 impl Unigram {
-    pub(super) fn new(settings: &Settings, vocabulary: &Vocabulary, common: Common) -> Result<Self, String> {
+    pub(super) fn new(
+        settings: &Settings,
+        vocabulary: &Vocabulary,
+        common: Common,
+    ) -> std::result::Result<Self, String> {
         let kind = |id: u32| settings.pieces[id as usize].kind;
         let normal = settings.pieces.iter().filter(|piece| piece.kind == Kind::Normal).map(|piece| piece.score);
         let lowest = normal.fold(f32::MAX, f32::min);
@@ -120,14 +126,20 @@ impl Unigram {
         Ok(Self { trie: Trie::new(pieces)?, scores, longest, common })
     }
 
-    pub(super) fn encode(&self, text: &str, scratch: &mut Scratch, sink: &mut Sink<'_>) {
+    pub(super) fn encode(
+        &self,
+        text: &str,
+        scratch: &mut Scratch,
+        sink: &mut Sink<'_>,
+        control: &Control,
+    ) -> Result<()> {
         let Scratch { words, lines, paths, .. } = scratch;
         if !self.common.cut || sink.spans.is_some() {
-            self.search(text, 0.0, paths, sink);
-            return;
+            return self.search(text, 0.0, paths, sink, control).map(|_| ());
         }
         let (mut start, mut sum) = (0, 0.0);
         while start < text.len() {
+            control.check()?;
             let length = word_length(&text[start..]);
             let word = &text[start..start + length];
             sum = if sum < LOWEST { 0.0 } else { sum };
@@ -138,14 +150,15 @@ impl Unigram {
                     sum = self.add(sum, line.ids());
                 } else {
                     let before = sum;
-                    sum = self.word(word, sum, words, paths, sink);
+                    sum = self.word(word, sum, words, paths, sink, control)?;
                     self.keep(&key, word, before, words, lines);
                 }
             } else {
-                sum = self.word(word, sum, words, paths, sink);
+                sum = self.word(word, sum, words, paths, sink, control)?;
             }
             start += length;
         }
+        Ok(())
     }
 
     /// Keeps a word whose path its ids are in a line, if it may soon be met again with as great a sum.
@@ -159,37 +172,53 @@ impl Unigram {
     }
 
     /// Takes a word behind a sum, and gives the sum behind it.
-    fn word(&self, word: &str, sum: f32, words: &mut WordCache, paths: &mut Paths, sink: &mut Sink<'_>) -> f32 {
+    fn word(
+        &self,
+        word: &str,
+        sum: f32,
+        words: &mut WordCache,
+        paths: &mut Paths,
+        sink: &mut Sink<'_>,
+        control: &Control,
+    ) -> Result<f32> {
         if word.len() > LONGEST {
-            return self.search(word, sum, paths, sink);
+            return self.search(word, sum, paths, sink, control);
         }
         let hashed = hash(word.as_bytes(), 0);
         if let Some(known) = words.get(word.as_bytes(), 0, hashed).and_then(Known::new) {
             if sum.abs() <= known.bounds[0] {
-                return self.take(&known, sum, sink);
+                return Ok(self.take(&known, sum, sink));
             }
         } else {
             let limit = self.limit(word, paths);
             self.describe(word, [limit, 0.0], paths);
             words.keep(word.as_bytes(), 0, hashed, &paths.value);
             if let Some(known) = Known::new(&paths.value).filter(|known| sum.abs() <= known.bounds[0]) {
-                return self.take(&known, sum, sink);
+                return Ok(self.take(&known, sum, sink));
             }
         }
-        self.rounded(word, sum, words, paths, sink)
+        self.rounded(word, sum, words, paths, sink, control)
     }
 
     /// Takes a word whose path the rounding decides.
-    fn rounded(&self, word: &str, sum: f32, words: &mut WordCache, paths: &mut Paths, sink: &mut Sink<'_>) -> f32 {
+    fn rounded(
+        &self,
+        word: &str,
+        sum: f32,
+        words: &mut WordCache,
+        paths: &mut Paths,
+        sink: &mut Sink<'_>,
+        control: &Control,
+    ) -> Result<f32> {
         let number = 1 << 9 | ((sum.to_bits() & 1) << 8) as u16 | exponent(sum) as u16;
         let hashed = hash(word.as_bytes(), number);
         if let Some(known) = words.get(word.as_bytes(), number, hashed).and_then(Known::new) {
             let is_even = known.bounds.iter().all(|&change| exponent(sum + change) == exponent(sum));
             if sum < 0.0 && is_even && sum + known.bounds[1] >= LOWEST {
-                return self.take(&known, sum, sink);
+                return Ok(self.take(&known, sum, sink));
             }
         }
-        let end = self.search(word, sum, paths, sink);
+        let end = self.search(word, sum, paths, sink, control)?;
         let sums = || paths.ends.iter().filter(|end| end.start != NOWHERE).map(|end| end.sum);
         let bounds = [sums().fold(sum, f32::max), sums().fold(sum, f32::min)];
         let is_even = bounds.iter().all(|&reached| exponent(reached) == exponent(sum));
@@ -197,7 +226,7 @@ impl Unigram {
             self.describe(word, bounds.map(|reached| reached - sum), paths);
             words.keep(word.as_bytes(), number, hashed, &paths.value);
         }
-        end
+        Ok(end)
     }
 
     /// Takes a word by what is known of it.
@@ -214,11 +243,14 @@ impl Unigram {
     }
 
     /// Takes a part of the text behind a sum, and gives the sum behind it.
-    fn search(&self, text: &str, sum: f32, paths: &mut Paths, sink: &mut Sink<'_>) -> f32 {
+    fn search(&self, text: &str, sum: f32, paths: &mut Paths, sink: &mut Sink<'_>, control: &Control) -> Result<f32> {
         let (bytes, Paths { ends, path, .. }) = (text.as_bytes(), paths);
         ends.clear();
         ends.resize(bytes.len() + 1, End { sum, start: NOWHERE, id: 0 });
-        for (start, character) in text.char_indices() {
+        for (number, (start, character)) in text.char_indices().enumerate() {
+            if number % PATIENCE == PATIENCE - 1 {
+                control.check()?;
+            }
             if ends[start].sum < LOWEST {
                 let lowest = ends[start].sum;
                 let reached = ends.len().min(start + self.longest + 1);
@@ -239,7 +271,7 @@ impl Unigram {
             self.common.take(id, &bytes[start..end as usize], start, sink);
             start = end as usize;
         }
-        ends[bytes.len()].sum
+        Ok(ends[bytes.len()].sum)
     }
 
     /// Finds the best path of a word by itself, and the greatest magnitude of a sum before it with which it is certain
@@ -365,7 +397,8 @@ mod tests {
 
     fn encode(model: &Unigram, text: &str, scratch: &mut Scratch) -> Vec<u32> {
         let mut ids = Vec::new();
-        model.encode(text, scratch, &mut Sink { ids: &mut ids, spans: None, after_unknown: false });
+        let mut sink = Sink { ids: &mut ids, spans: None, after_unknown: false };
+        model.encode(text, scratch, &mut sink, &Control::default()).expect("encodes");
         ids
     }
 

@@ -5,20 +5,16 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use lmfast_base::{Control, Result};
 use rustc_hash::FxHashMap;
+
+use crate::model::{PATIENCE, Symbol};
 
 /// The most symbols that are merged by scanning.
 const FEW: usize = 48;
 
 /// The value of a pair that does not merge.
 const NONE: u64 = u64::MAX;
-
-/// A token, or what is to become one, and the bytes that it covers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Symbol {
-    pub(crate) id: u32,
-    pub(crate) bytes: u32,
-}
 
 /// A merge of two symbols.
 #[derive(Debug, Clone, Copy)]
@@ -52,9 +48,13 @@ impl Merger {
         self.pairs.get(&pack(left.id, right.id)).copied().unwrap_or(NONE)
     }
 
-    /// Merges what can be merged.
-    pub(crate) fn merge(&self, symbols: &mut Vec<Symbol>) {
-        if symbols.len() <= FEW { self.merge_few(symbols) } else { self.merge_noting(symbols, |_, _, _| ()) }
+    /// Merges what can be merged; can be cancelled.
+    pub(crate) fn merge(&self, symbols: &mut Vec<Symbol>, control: &Control) -> Result<()> {
+        if symbols.len() <= FEW {
+            self.merge_few(symbols);
+            return Ok(());
+        }
+        self.merge_noting(symbols, control, |_, _, _| ())
     }
 
     /// `pairs[i]` is the merge of `symbols[i]` and the next.
@@ -79,7 +79,12 @@ impl Merger {
     }
 
     /// The same, and calls `note` with the merged symbol and both parts of every pair that could merge, as it is met.
-    pub(crate) fn merge_noting(&self, symbols: &mut Vec<Symbol>, mut note: impl FnMut(u32, Symbol, Symbol)) {
+    pub(crate) fn merge_noting(
+        &self,
+        symbols: &mut Vec<Symbol>,
+        control: &Control,
+        mut note: impl FnMut(u32, Symbol, Symbol),
+    ) -> Result<()> {
         let length = symbols.len();
         let mut previous: Vec<usize> = (0..length).map(|at| at.wrapping_sub(1)).collect();
         let mut next: Vec<usize> = (1..=length).collect();
@@ -87,13 +92,21 @@ impl Merger {
         let mut heap: BinaryHeap<Reverse<(u32, usize)>> = BinaryHeap::new();
         let rank = |pair: u64| (pair >> 32) as u32;
         for at in 1..length {
+            if at % PATIENCE == 0 {
+                control.check()?;
+            }
             let pair = self.get(symbols[at - 1], symbols[at]);
             if pair != NONE {
                 note(pair as u32, symbols[at - 1], symbols[at]);
                 heap.push(Reverse((rank(pair), at - 1)));
             }
         }
+        let mut taken = 0;
         while let Some(Reverse((lowest, at))) = heap.pop() {
+            taken += 1;
+            if taken % PATIENCE == 0 {
+                control.check()?;
+            }
             if gone[at] || next[at] >= length {
                 continue;
             }
@@ -121,6 +134,7 @@ impl Merger {
         }
         let mut gone = gone.into_iter();
         symbols.retain(|_| !gone.next().unwrap_or_default());
+        Ok(())
     }
 }
 
@@ -157,7 +171,7 @@ mod tests {
             naive(&merges, &mut expected);
             merger.merge_few(&mut few);
             prop_assert_eq!(&few, &expected);
-            merger.merge_noting(&mut many, |_, _, _| ());
+            merger.merge_noting(&mut many, &Control::default(), |_, _, _| ()).expect("merges");
             prop_assert_eq!(&many, &expected);
         }
     }
