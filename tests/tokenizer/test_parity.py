@@ -1,8 +1,10 @@
 """The same ids, text and files as `tokenizers`."""
 
+import itertools
 import json
 
 import pytest
+from tests.tokenizer.engines import loaded
 from tests.tokenizer.hard_text import hard_texts, sentences
 from tests.tokenizer.parity import assert_same
 
@@ -80,12 +82,35 @@ def test_words_and_characters(tmp_path, kind):
     assert_same(ours, theirs, texts)
 
 
-@pytest.mark.parametrize("pattern", ["cl100k", "o200k", "llama3", "qwen2"])
+@pytest.mark.parametrize("pattern", ["cl100k", "o200k", "llama3", "qwen2", "tekken"])
 def test_named_patterns_are_read_alike(tmp_path, pattern):
     ours = Tokenizer.train(sentences(300), 450, pattern=pattern)
     ours.save(tmp_path / "ours.json")
     theirs = tokenizers.Tokenizer.from_file(str(tmp_path / "ours.json"))
     assert_same(ours, theirs, hard_texts(1500, seed=2))
+
+
+DEEPSEEK = [
+    r"\p{N}{1,3}",
+    "[\u4e00-\u9fa5\u3040-\u309f\u30a0-\u30ff]+",
+    "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\r\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+"
+    "| ?[\\p{P}\\p{S}]+[\r\n]*|\\s*[\r\n]+|\\s+(?!\\S)|\\s+",
+]
+
+
+@pytest.mark.parametrize(
+    "splits",
+    [[(pattern, "isolated", False) for pattern in DEEPSEEK], [(CL100K, "removed", True)], [(CL100K, "removed", False)]],
+    ids=["DeepSeek V3", "Phi 4", "what lies between"],
+)
+def test_cutters_of_models(splits):
+    steps, texts = tokenizers.pre_tokenizers, sentences(300) + hard_texts(1500, seed=3)
+    texts += ["".join(pair) for pair in itertools.pairwise(texts)]
+    texts += [f"{text}\u3042\u30fb{text}7\0" for text in texts[::5]]
+    engine = trained_by_tokenizers(texts[:400], 600)
+    cutters = [steps.Split(tokenizers.Regex(pattern), behavior, invert) for pattern, behavior, invert in splits]
+    engine.pre_tokenizer = steps.Sequence([*cutters, steps.ByteLevel(add_prefix_space=False, use_regex=False)])
+    assert_same(loaded(engine.to_str()), engine, texts)
 
 
 def steps_around(engine):

@@ -75,8 +75,14 @@ impl Cut {
         }
         let mut builder = Builder::default();
         let mut byte_level = false;
-        for (index, step) in flat.iter().enumerate() {
-            let last = index + 1 == flat.len();
+        let mut steps = &flat[..];
+        while let [step, behind @ ..] = steps {
+            if let Some(behind) = behind_deepseek(steps) {
+                builder.cut(Box::new(split::deepseek::DeepSeek));
+                steps = behind;
+                continue;
+            }
+            steps = behind;
             match step {
                 PreTokenizer::ByteLevel { add_prefix_space, use_regex, .. } => {
                     if *add_prefix_space {
@@ -85,7 +91,7 @@ impl Cut {
                     if *use_regex {
                         builder.cut(Box::new(split::gpt2::Gpt2));
                     }
-                    byte_level = last && takes_bytes;
+                    byte_level = behind.is_empty() && takes_bytes;
                     if !byte_level {
                         builder.rewrite(Rewrite::ByteAlphabet);
                     }
@@ -119,17 +125,38 @@ fn cutter(step: &PreTokenizer) -> Result<Box<dyn Split>, String> {
             at(Delimiter::Has(NUMERIC), behavior)
         }
         PreTokenizer::UnicodeScripts {} => Box::new(Scripts),
-        // Isolated pieces are all pieces, and a scanner or the engine gives them as they come.
-        PreTokenizer::Split { pattern: Pattern::Regex(pattern), behavior: Behavior::Isolated, .. } => {
-            split::for_pattern(pattern).map_err(|error| error.to_string())?
-        }
-        PreTokenizer::Split { pattern, behavior, invert } => {
-            Box::new(Behaved { finder: Finder::new(pattern)?, behavior: *behavior, invert: *invert })
-        }
+        PreTokenizer::Split { pattern, behavior, invert } => split_at(pattern, *behavior, *invert)?,
         PreTokenizer::FixedLength { length: 0 } => return Err("length: 0 cuts nothing, 1 or more is wanted".to_owned()),
         PreTokenizer::FixedLength { length } => Box::new(FixedLength { length: *length }),
         PreTokenizer::ByteLevel { .. } | PreTokenizer::Metaspace(_) | PreTokenizer::Sequence { .. } => Box::new(Whole),
     })
+}
+
+fn split_at(pattern: &Pattern, behavior: Behavior, invert: bool) -> Result<Box<dyn Split>, String> {
+    match (pattern, behavior, invert) {
+        // All pieces are taken, and a scanner or the engine gives them as they come.
+        (Pattern::Regex(pattern), Behavior::Isolated, _) => {
+            return split::for_pattern(pattern).map_err(|error| error.to_string());
+        }
+        // What lies between matches is taken away, where nothing does.
+        (Pattern::Regex(pattern), Behavior::Removed, true) => {
+            if let Some(scanner) = split::scanner(pattern) {
+                return Ok(scanner);
+            }
+        }
+        _ => {}
+    }
+    Ok(Box::new(Behaved { finder: Finder::new(pattern)?, behavior, invert }))
+}
+
+/// The steps behind those of `DeepSeek`, if they come first.
+fn behind_deepseek<'a, 'b>(steps: &'a [&'b PreTokenizer]) -> Option<&'a [&'b PreTokenizer]> {
+    let isolated = |step: &&'b PreTokenizer| match step {
+        PreTokenizer::Split { pattern: Pattern::Regex(pattern), behavior: Behavior::Isolated, .. } => Some(&**pattern),
+        _ => None,
+    };
+    let (first, behind) = steps.split_first_chunk()?;
+    (first.each_ref().map(isolated) == split::deepseek::PATTERNS.map(Some)).then_some(behind)
 }
 
 fn at(delimiter: Delimiter, behavior: Behavior) -> Box<dyn Split> {
@@ -181,5 +208,33 @@ impl Builder {
             self.close();
         }
         self.done
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scanners_are_found_for_steps() {
+        let step = |pattern: &str, behavior, invert| PreTokenizer::Split {
+            pattern: Pattern::Regex(pattern.to_owned()),
+            behavior,
+            invert,
+        };
+        let cut = |pretokenizers| {
+            let cut = Cut::new(Some(&PreTokenizer::Sequence { pretokenizers }), true).expect("can be used");
+            format!("{:?}", cut.stages[0].split)
+        };
+        let deepseek = || split::deepseek::PATTERNS.map(|pattern| step(pattern, Behavior::Isolated, false)).to_vec();
+        assert_eq!(cut(deepseek()), "DeepSeek");
+        let others = [deepseek(), vec![PreTokenizer::Whitespace {}]].concat();
+        assert_eq!(cut(others), "Chain { steps: [DeepSeek, Words] }");
+        let two = deepseek().into_iter().skip(1).collect();
+        assert!(cut(two).contains("Pattern"));
+        let gpt2 = split::gpt2::PATTERN;
+        assert_eq!(cut(vec![step(gpt2, Behavior::Removed, true)]), "Gpt2");
+        assert!(cut(vec![step(gpt2, Behavior::Removed, false)]).starts_with("Behaved"));
+        assert!(cut(vec![step(r"\w+", Behavior::Removed, true)]).starts_with("Behaved"));
     }
 }

@@ -5,6 +5,7 @@
 
 pub mod cl100k;
 mod classes;
+pub mod deepseek;
 pub(crate) mod find;
 pub mod gpt2;
 pub(crate) mod masks;
@@ -54,12 +55,13 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     NAMED.iter().map(|(name, _)| *name)
 }
 
-const NAMED: [(&str, &str); 5] = [
+const NAMED: [(&str, &str); 6] = [
     ("gpt2", gpt2::PATTERN),
     ("cl100k", cl100k::PATTERN),
     ("llama3", cl100k::PATTERN),
     ("qwen2", cl100k::QWEN_PATTERN),
     ("o200k", o200k::PATTERN),
+    ("tekken", o200k::TEKKEN_PATTERN),
 ];
 
 /// A cutter for a pattern: the scanner written for it, or else the general engine.
@@ -67,12 +69,21 @@ const NAMED: [(&str, &str); 5] = [
 /// # Errors
 /// As [`regex::Pattern::new`].
 pub fn for_pattern(pattern: &str) -> Result<Box<dyn Split>> {
-    Ok(match pattern {
+    match scanner(pattern) {
+        Some(scanner) => Ok(scanner),
+        None => Ok(Box::new(regex::Pattern::new(pattern)?)),
+    }
+}
+
+/// The scanner written for a pattern; every character belongs to a match of such a pattern.
+pub(crate) fn scanner(pattern: &str) -> Option<Box<dyn Split>> {
+    Some(match pattern {
         gpt2::PATTERN => Box::new(gpt2::Gpt2),
         cl100k::PATTERN => Box::new(cl100k::Cl100k { digits: 3 }),
         cl100k::QWEN_PATTERN => Box::new(cl100k::Cl100k { digits: 1 }),
-        o200k::PATTERN => Box::new(o200k::O200k),
-        _ => Box::new(regex::Pattern::new(pattern)?),
+        o200k::PATTERN => Box::new(o200k::O200k { contractions: true, digits: 3 }),
+        o200k::TEKKEN_PATTERN => Box::new(o200k::O200k { contractions: false, digits: 1 }),
+        _ => return None,
     })
 }
 
@@ -128,13 +139,17 @@ pub(crate) mod strategies {
 
     /// Every character, each in one of several surroundings.
     pub(crate) fn every_character() -> impl Iterator<Item = String> {
+        every_character_beside(&[" ", "a", "7", "!", "  ", "\u{3000} ", "A", "\n", "'s", "/"])
+    }
+
+    /// Every character, each between two of some surroundings.
+    pub(crate) fn every_character_beside(surroundings: &[&str]) -> impl Iterator<Item = String> {
         let all: Vec<char> = ('\0'..=char::MAX).collect();
         (0..all.len()).step_by(10_000).map(move |from| {
-            let surroundings = [" ", "a", "7", "!", "  ", "\u{3000} ", "A", "\n", "'s", "/"];
             let mut text = String::new();
             for (index, &character) in all[from..].iter().take(10_000).enumerate() {
                 text.push(character);
-                text.push_str(surroundings[(index + from / 10_000) % 10]);
+                text.push_str(surroundings[(index + from / 10_000) % surroundings.len()]);
             }
             text
         })

@@ -1,10 +1,10 @@
-//! The pattern of o200k (GPT-4o) and Llama 4, scanned by hand.
+//! The pattern of o200k (GPT-4o, Phi-4-mini) and Llama 4, and that of Mistral's Tekken, scanned by hand.
 //!
 //! At each place the first alternative that matches wins, as in [`PATTERN`]:
 //! 1. a word that ends in lower case, `upper* lower+`, with one character before it that is no letter, number or line
-//!    end, and a contraction behind it;
+//!    end, and a contraction behind it (not Tekken);
 //! 2. a word in upper case, `upper+ lower*`, likewise;
-//! 3. up to three numbers;
+//! 3. up to three numbers (Tekken: one);
 //! 4. a run of anything else that is no white space, with one U+0020 before it and line ends and slashes behind it;
 //! 5. white space as [`cl100k`](super::cl100k) has it.
 //!
@@ -17,18 +17,26 @@ use super::window::{Scheme, Window, contraction, reached};
 /// What the scanner stands for.
 pub const PATTERN: &str = r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
+/// What it stands for without contractions and with numbers of one digit, as Tekken has them.
+pub const TEKKEN_PATTERN: &str = r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+
 const UPPER: Set = Set::of(&[Class::Upper, Class::Letter, Class::Mark]);
 const LOWER: Set = Set::of(&[Class::Lower, Class::Letter, Class::Mark]);
 
 /// The scanner.
 #[derive(Debug, Clone, Copy)]
-pub struct O200k;
+pub struct O200k {
+    /// Whether a contraction belongs to the word before it.
+    pub contractions: bool,
+    /// The longest number.
+    pub digits: usize,
+}
 
 impl Scheme for O200k {
     fn piece_end(&self, classes: &Classes, text: &str, start: usize) -> usize {
         let (class, length) = classes.at(text, start);
         if class == Class::Number {
-            return numbers_end(classes, text, start, 3);
+            return numbers_end(classes, text, start, self.digits);
         }
         let may_be_prefix = !Set::LETTERS.has(class) && !matches!(text.as_bytes()[start], b'\r' | b'\n');
         let prefixed = may_be_prefix.then_some(start + length);
@@ -38,7 +46,7 @@ impl Scheme for O200k {
             .or_else(|| prefixed.and_then(|begin| upper_word_end(classes, text, begin)))
             .or_else(|| upper_word_end(classes, text, start));
         if let Some(end) = word {
-            return end + contraction_length(&text.as_bytes()[end..]);
+            return end + if self.contractions { contraction_length(&text.as_bytes()[end..]) } else { 0 };
         }
         others_end(classes, text, start, b"\r\n/").unwrap_or_else(|| lines_or_white_space_end(classes, text, start))
     }
@@ -56,8 +64,8 @@ impl Scheme for O200k {
         let prefix = last_blank | other_starts & !(other >> 1);
         let lower = masks.letters & !masks.upper;
         let words = masks.letters & !(masks.letters << 1) & !(prefix << 1) | masks.upper & lower << 1;
-        let mut starts = white | last_blank | other_starts | words | number_starts(masks.digits, 3);
-        let mut quotes = masks.apostrophe & masks.letters << 1;
+        let mut starts = white | last_blank | other_starts | words | number_starts(masks.digits, self.digits);
+        let mut quotes = if self.contractions { masks.apostrophe & masks.letters << 1 } else { 0 };
         let mut behind_contraction = 0;
         while quotes != 0 {
             let at = quotes.trailing_zeros() as usize;
@@ -113,26 +121,33 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    const O200K: O200k = O200k { contractions: true, digits: 3 };
+    const TEKKEN: O200k = O200k { contractions: false, digits: 1 };
+
     #[test]
     fn every_character_is_classed_as_the_pattern_classes_it() {
         for text in strategies::every_character() {
-            assert_equals_pattern(&O200k, PATTERN, &text);
+            assert_equals_pattern(&O200K, PATTERN, &text);
+            assert_equals_pattern(&TEKKEN, TEKKEN_PATTERN, &text);
         }
     }
 
     #[test]
     fn words_end_where_the_case_rises() {
         assert_eq!(
-            pieces_of(&O200k, "camelCase HTTPServer's don't'd \u{4E2D}A \u{4E2D}Ab !\n/x").expect("scans"),
+            pieces_of(&O200K, "camelCase HTTPServer's don't'd \u{4E2D}A \u{4E2D}Ab !\n/x").expect("scans"),
             ["camel", "Case", " HTTPServer's", " don't", "'d", " \u{4E2D}", "A", " \u{4E2D}Ab", " !\n/", "x"]
         );
+        assert_eq!(pieces_of(&TEKKEN, "I'd'veX 12").expect("scans"), ["I", "'d", "'ve", "X", " ", "1", "2"]);
     }
 
     proptest! {
         #[test]
         fn scanner_equals_pattern(text in strategies::text(), ascii in strategies::ascii()) {
-            assert_equals_pattern(&O200k, PATTERN, &text);
-            assert_equals_pattern(&O200k, PATTERN, &ascii);
+            for text in [text, ascii] {
+                assert_equals_pattern(&O200K, PATTERN, &text);
+                assert_equals_pattern(&TEKKEN, TEKKEN_PATTERN, &text);
+            }
         }
     }
 }

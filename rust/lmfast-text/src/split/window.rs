@@ -144,8 +144,12 @@ pub(crate) mod tests {
 
     /// Holds a scanner equal to its pattern, and its windows to its meaning piece by piece.
     pub(crate) fn assert_equals_pattern(scheme: &impl Scheme, pattern: &str, text: &str) {
-        let pattern = Pattern::new(pattern).expect("the pattern compiles");
-        let expected = pieces_of(&pattern, text).expect("matches");
+        assert_equals(scheme, &Pattern::new(pattern).expect("the pattern compiles"), text);
+    }
+
+    /// [`assert_equals_pattern`] for what a pattern or several were made into.
+    pub(crate) fn assert_equals(scheme: &impl Scheme, oracle: &dyn Split, text: &str) {
+        let expected = pieces_of(oracle, text).expect("matches");
         assert_eq!(pieces_of(scheme, text).expect("scans"), expected, "{text:?}");
         let (mut singly, mut from) = (Vec::new(), 0);
         while from < text.len() {
