@@ -1,0 +1,9 @@
+//! Any bytes as a `tokenizer.json`.
+#![no_main]
+
+mod file;
+
+use libfuzzer_sys::fuzz_target;
+use lmfast_text::Extra;
+
+fuzz_target!(|bytes: &[u8]| file::read(&[("tokenizer.json", bytes)], Extra::default()));
