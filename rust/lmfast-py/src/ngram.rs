@@ -75,19 +75,21 @@ enum Text<'py> {
 
 fn options(
     order: usize,
+    prune: Vec<u64>,
+    vocabulary: Option<Vec<String>>,
     discount_fallback: Option<(f32, f32, f32)>,
     interpolate_unigrams: bool,
     vocab_pad: u64,
 ) -> Options {
     let discount_fallback = discount_fallback.map(|(one, two, more)| [one, two, more]);
-    Options { order, discount_fallback, interpolate_unigrams, vocab_pad }
+    Options { order, prune, vocabulary, discount_fallback, interpolate_unigrams, vocab_pad }
 }
 
 fn in_pool<T: Send>(threads: Option<usize>, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     threads::pool(threads)?.install(work)
 }
 
-/// A source of text for a model of words: every line of a file is a document there.
+/// A source of text for a model of words: every line of a file is a document there, with its line end.
 enum Lines {
     Files(Vec<PathBuf>, SourceOptions),
     Documents(Batches),
@@ -95,7 +97,7 @@ enum Lines {
 
 impl Lines {
     fn open(source: &Bound<'_, PyAny>, text_field: String) -> PyResult<Self> {
-        let options = SourceOptions { lines: true, text_field, ..SourceOptions::default() };
+        let options = SourceOptions { lines: true, text_field, keep_line_ends: true };
         if let Ok(paths) = source.extract::<Vec<PathBuf>>() {
             return Ok(Self::Files(paths, options));
         }
@@ -128,13 +130,15 @@ impl Lines {
 impl NgramModel {
     /// Estimates a model of the white-space words of text.
     #[staticmethod]
-    #[pyo3(signature = (source, order, *, text_field, discount_fallback, interpolate_unigrams, vocab_pad, unk, threads, progress))]
+    #[pyo3(signature = (source, order, *, text_field, prune, vocabulary, discount_fallback, interpolate_unigrams, vocab_pad, unk, threads, progress))]
     #[expect(clippy::too_many_arguments, reason = "one for each option of the Python face")]
     fn train_words(
         py: Python<'_>,
         source: &Bound<'_, PyAny>,
         order: usize,
         text_field: String,
+        prune: Vec<u64>,
+        vocabulary: Option<Vec<String>>,
         discount_fallback: Option<(f32, f32, f32)>,
         interpolate_unigrams: bool,
         vocab_pad: u64,
@@ -154,13 +158,13 @@ impl NgramModel {
             }
         };
         let source = Lines::open(source, text_field)?;
-        let options = options(order, discount_fallback, interpolate_unigrams, vocab_pad);
+        let options = options(order, prune, vocabulary, discount_fallback, interpolate_unigrams, vocab_pad);
         let trained = gate::run(py, progress, |control| {
             in_pool(threads, || {
                 let mut reader = Reader::new(unknown);
                 source.read(&mut reader, control)?;
                 let (corpus, vocabulary) = reader.finish()?;
-                estimate(&corpus, vocabulary, Kind::Words, &options, control)
+                estimate(corpus, vocabulary, Kind::Words, &options, control)
             })
         })?;
         Ok(Self::trained(trained))
@@ -168,7 +172,7 @@ impl NgramModel {
 
     /// Estimates a model of token ids; `spellings` are the tokens of the whole vocabulary.
     #[staticmethod]
-    #[pyo3(signature = (tokens, offsets, spellings, order, *, discount_fallback, interpolate_unigrams, vocab_pad, threads, progress))]
+    #[pyo3(signature = (tokens, offsets, spellings, order, *, prune, vocabulary, discount_fallback, interpolate_unigrams, vocab_pad, threads, progress))]
     #[expect(clippy::too_many_arguments, reason = "one for each option of the Python face")]
     fn train_tokens(
         py: Python<'_>,
@@ -176,19 +180,21 @@ impl NgramModel {
         offsets: PyReadonlyArray1<'_, u64>,
         spellings: Vec<String>,
         order: usize,
+        prune: Vec<u64>,
+        vocabulary: Option<Vec<String>>,
         discount_fallback: Option<(f32, f32, f32)>,
         interpolate_unigrams: bool,
         vocab_pad: u64,
         threads: Option<usize>,
         progress: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
-        let options = options(order, discount_fallback, interpolate_unigrams, vocab_pad);
+        let options = options(order, prune, vocabulary, discount_fallback, interpolate_unigrams, vocab_pad);
         let offsets = offsets.as_slice()?;
         let vocab_size = spellings.len() as u32;
         let trained = with_tokens!(tokens, slice => gate::run(py, progress, |control| {
             in_pool(threads, || {
                 let corpus = Corpus::from_tokens(slice, offsets, vocab_size, control)?;
-                estimate(&corpus, Vocabulary::of_tokens(spellings), Kind::Tokens, &options, control)
+                estimate(corpus, Vocabulary::of_tokens(spellings), Kind::Tokens, &options, control)
             })
         }))?;
         Ok(Self::trained(trained))
