@@ -61,6 +61,14 @@ impl Pages<u32> {
     }
 }
 
+impl<T: Pod> From<&[T]> for Pages<T> {
+    fn from(values: &[T]) -> Self {
+        let mut pages = Self::zeroed(values.len());
+        pages.copy_from_slice(values);
+        pages
+    }
+}
+
 impl<T> Default for Pages<T> {
     fn default() -> Self {
         Self { map: None, start: 0, count: 0, values: PhantomData }

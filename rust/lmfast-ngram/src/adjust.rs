@@ -4,11 +4,14 @@
 //! highest order and for n-grams that begin with `<s>`; and for the others how many different words precede it, `<s>` among
 //! them: of how many n-grams of the order above it is the end. (Kneser and Ney 1995; Heafield et al. 2013, section 3.2.)
 
-use lmfast_base::{Control, Pages, Result};
+use lmfast_base::{Control, Pages, Result, prefetch};
 use rayon::prelude::*;
 
 use crate::corpus::{BEGIN, Corpus};
 use crate::count::{Counted, Part};
+
+/// How many n-grams ahead memory is asked for.
+const AHEAD: usize = 32;
 
 /// How many n-grams of an order have each adjusted count: what discounts are computed from.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -90,7 +93,11 @@ fn extensions(counted: &Counted, level: usize, counts: &mut [u32], control: &Con
         let start = number * share;
         for part in &counted.parts {
             control.check()?;
-            for &suffix in part.levels[level + 1].suffixes() {
+            let suffixes = part.levels[level + 1].suffixes();
+            for (number, &suffix) in suffixes.iter().enumerate() {
+                if let Some(&ahead) = suffixes.get(number + AHEAD) {
+                    prefetch(mine, (ahead as usize).wrapping_sub(start));
+                }
                 let at = (suffix as usize).wrapping_sub(start);
                 let is_mine = at < mine.len();
                 mine[if is_mine { at } else { 0 }] += u32::from(is_mine);

@@ -16,7 +16,8 @@ use std::cmp::Ordering;
 use std::ops::Range;
 use std::sync::atomic::Ordering::Relaxed;
 
-use lmfast_base::{Control, Error, Pages, Result};
+use bytemuck::{Pod, Zeroable};
+use lmfast_base::{Control, Error, Pages, Result, prefetch};
 use rayon::prelude::*;
 
 use crate::corpus::{BEGIN, Corpus, END};
@@ -29,6 +30,9 @@ const PARTS: usize = 256;
 
 /// The numbers of this many orders are written down at a time.
 const WIDTH: usize = 4;
+
+/// How many windows ahead memory is asked for.
+const AHEAD: usize = 16;
 
 /// Bits for the place of a window.
 const PLACE_BITS: usize = 32;
@@ -115,7 +119,8 @@ impl Counted {
 }
 
 /// How a window relates to the one before it in its bucket.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Pod, Zeroable)]
+#[repr(C)]
 struct Shape {
     /// How many first words both have in common.
     shared: u8,
@@ -157,7 +162,7 @@ fn count_wide<const LIMBS: usize>(
     }
     let packing = Packing { order, bits, per_limb: 128 / bits };
     let mut places = buckets(corpus, &tokens, control)?;
-    let mut shapes = vec![Shape::default(); places.len()];
+    let mut shapes = Pages::<Shape>::zeroed(places.len());
     control.begin("counting n-grams", places.len() as u64);
     let work = parts(&tokens, &mut places, &mut shapes);
     let counted = work.into_par_iter().map_init(Vec::new, |records, (first_words, places, shapes)| {
@@ -173,7 +178,12 @@ fn count_wide<const LIMBS: usize>(
             control.check()?;
             let ids = corpus.ids();
             records.clear();
-            records.extend(bucket_places.iter().map(|&place| Record::<LIMBS>::new(ids, place, packing)));
+            records.extend(bucket_places.iter().enumerate().map(|(number, &place)| {
+                if let Some(&ahead) = bucket_places.get(number + AHEAD) {
+                    prefetch(ids, ahead as usize + 1);
+                }
+                Record::<LIMBS>::new(ids, place, packing)
+            }));
             records.sort_unstable_by(|a, b| if a.is_before(b) { Ordering::Less } else { Ordering::Greater });
             levels.walk(records, packing, bucket_places, bucket_shapes);
             control.advance(size as u64);
@@ -211,17 +221,17 @@ fn bucket_size(tokens: &[u32], word: u32) -> usize {
 }
 
 /// The places of all tokens but `</s>`, by their word.
-fn buckets(corpus: &Corpus, tokens: &[u32], control: &Control) -> Result<Vec<u32>> {
+fn buckets(corpus: &Corpus, tokens: &[u32], control: &Control) -> Result<Pages<u32>> {
     let mut next = Vec::with_capacity(tokens.len());
     let mut total = 0;
     for word in 0..tokens.len() as u32 {
         next.push(total);
         total += bucket_size(tokens, word);
     }
-    let mut places = vec![0; total];
+    let mut places = Pages::zeroed(total);
     // Every thread goes through all tokens and takes those whose words are its own.
     let threads = rayon::current_num_threads();
-    let (mut shares, mut first, mut left) = (Vec::new(), 0, places.as_mut_slice());
+    let (mut shares, mut first, mut left) = (Vec::new(), 0, &mut *places);
     for thread in 1..=threads {
         let last =
             if thread == threads { next.len() } else { next.partition_point(|&at| at < total / threads * thread) };
@@ -455,7 +465,11 @@ fn find_suffixes(
                 let size = part.size(level + 1);
                 part.levels[level + 1].suffixes.reserve_exact(size);
             }
-            for (&place, shape) in places[range.clone()].iter().zip(&shapes[range.clone()]) {
+            let places = &places[range.clone()];
+            for ((number, &place), shape) in places.iter().enumerate().zip(&shapes[range.clone()]) {
+                if let Some(&ahead) = places.get(number + AHEAD) {
+                    prefetch(numbers, (ahead as usize + 1) * width);
+                }
                 let (shared, length) = (usize::from(shape.shared), usize::from(shape.length));
                 let at = (place as usize + 1) * width;
                 for level in shared.max(levels.start + 1)..length.min(levels.end + 1) {
@@ -517,7 +531,7 @@ mod tests {
         ) {
             let sentences: Vec<Vec<u32>> =
                 sentences.iter().map(|words| [&[BEGIN], words.as_slice(), &[END]].concat()).collect();
-            let corpus = Corpus::from_sentences(sentences.concat(), 7)?;
+            let corpus = Corpus::from_sentences(&sentences.concat(), 7)?;
             let bits = (u32::BITS - u32::leading_zeros(wide)) as usize;
             let counted = match (order - 1) * bits {
                 0..=96 => count_wide::<1>(&corpus, order, bits, all, &Control::default())?,

@@ -4,7 +4,7 @@
 //! p(w | context) = (c - D(c)) / denominator + gamma p(w | shorter context), and the back-off weights gamma of the contexts.
 //! Below unigrams lies the uniform distribution over all words but `<s>`. (Chen and Goodman 1998, page 20.)
 
-use lmfast_base::{Control, Pages, Result};
+use lmfast_base::{Control, Pages, Result, prefetch};
 use rayon::prelude::*;
 
 use crate::adjust::Adjusted;
@@ -13,6 +13,9 @@ use crate::count::Counted;
 use crate::discount::Discount;
 use crate::initial::Context;
 use crate::prune::Kept;
+
+/// How many n-grams ahead memory is asked for.
+const AHEAD: usize = 32;
 
 /// The probabilities of unigrams, by id.
 ///
@@ -77,8 +80,11 @@ pub(crate) fn interpolate(
             let Context { denominator, gamma } =
                 Context::new(counts[successors.clone()].iter().copied().zip(flags), discount);
             let own = counts[successors.clone()].iter().map(|&count| discount.apply(count) / denominator);
-            let suffixes = &suffixes[successors.clone()];
-            for ((slot, own), &suffix) in probabilities[successors].iter_mut().zip(own).zip(suffixes) {
+            let ends = successors.clone().zip(&suffixes[successors.clone()]);
+            for ((slot, own), (at, &suffix)) in probabilities[successors].iter_mut().zip(own).zip(ends) {
+                if let Some(&ahead) = suffixes.get(at + AHEAD) {
+                    prefetch(lower, ahead as usize);
+                }
                 *slot = own + gamma * lower[suffix as usize];
             }
             *backoff = gamma;

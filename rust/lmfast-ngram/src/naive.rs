@@ -84,7 +84,7 @@ fn model(sentences: &[Vec<u32>], order: usize, words: u32) -> Result<(Model, Vec
 }
 
 fn pruned_model(sentences: &[Vec<u32>], order: usize, prune: Vec<u64>, words: u32) -> Result<(Model, Vec<Discount>)> {
-    let corpus = Corpus::from_sentences(sentences.concat(), words)?;
+    let corpus = Corpus::from_sentences(&sentences.concat(), words)?;
     let vocabulary = Vocabulary::of_tokens((SPECIALS..words).map(|id| format!("w{id}")));
     let options = Options {
         order,

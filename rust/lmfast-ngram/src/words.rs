@@ -94,7 +94,7 @@ impl Reader {
     /// # Errors
     /// [`Error::Invalid`] if there is no sentence or there are too many tokens.
     pub fn finish(self) -> Result<(Corpus, Vocabulary)> {
-        let corpus = Corpus::from_sentences(self.ids, self.vocabulary.len() as u32)?;
+        let corpus = Corpus::from_sentences(&self.ids, self.vocabulary.len() as u32)?;
         Ok((corpus, self.vocabulary.finish()))
     }
 }

@@ -1,13 +1,16 @@
 //! Writing ARPA.
 
+use std::fs::File;
 use std::io::Write;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use lmfast_base::{AtomicFile, Control, Error, Pages, Result};
+use lmfast_base::{AtomicFile, Control, Error, Pages, Result, prefetch};
 use rayon::prelude::*;
 
 use crate::corpus::{SPECIALS, UNKNOWN};
@@ -16,8 +19,11 @@ use crate::model::{Model, View};
 /// Lines are made in pieces of this many n-grams.
 const PIECE: usize = 1 << 14;
 
-/// Nodes are read in blocks of this many.
+/// Nodes are read in blocks of this many, asked for a block ahead.
 const BLOCK: usize = 1 << 6;
+
+/// How many nodes ahead memory is asked for.
+const AHEAD: usize = 32;
 
 impl Model {
     /// Writes an ARPA file, compressed if its name ends in `.gz`. Uses the current pool of threads.
@@ -37,7 +43,8 @@ impl Model {
             encoder.finish().map_err(Error::io(path))?.commit()
         } else {
             let mut file = file;
-            self.write_arpa(&mut file, path, &spellings, control)?;
+            let handle = file.file()?.try_clone().map_err(Error::io(path))?;
+            while_flushing(&handle, || self.write_arpa(&mut file, path, &spellings, control))?;
             file.commit()
         }
     }
@@ -90,36 +97,54 @@ impl Model {
             let size = section.len();
             let mut words = vec![0; if order < self.order() { size * order } else { 0 }];
             let mut words_left = words.as_mut_slice();
-            let mut written: Vec<Vec<u8>> = Vec::new();
-            for start in (0..=size).step_by(PIECE * 4 * rayon::current_num_threads()) {
+            // The pieces made before are written while the next ones are made.
+            let batch = 4 * rayon::current_num_threads();
+            let (mut made, mut written) = (vec![Vec::new(); batch], vec![Vec::new(); batch]);
+            for start in (0..=size).step_by(PIECE * batch) {
                 control.check()?;
-                let end = size.min(start + PIECE * 4 * rayon::current_num_threads());
+                let end = size.min(start + PIECE * batch);
                 let mine;
                 (mine, words_left) =
                     words_left.split_at_mut(if order < self.order() { (end - start) * order } else { 0 });
                 let mut pieces: Vec<&mut [u32]> = mine.chunks_mut(PIECE * order).collect();
-                pieces.resize_with((end - start).div_ceil(PIECE), Default::default);
-                // The pieces before are written while these are made.
-                let (outcome, made) = rayon::join(
-                    || written.iter().try_for_each(|piece| file.write_all(piece)).map_err(Error::io(path)),
+                pieces.resize_with(batch, Default::default);
+                std::mem::swap(&mut made, &mut written);
+                let (outcome, ()) = rayon::join(
+                    || written.iter().try_for_each(|piece: &Vec<u8>| file.write_all(piece)).map_err(Error::io(path)),
                     || {
-                        let starts = (start..end).into_par_iter().step_by(PIECE);
-                        let write =
-                            |(start, words): (usize, &mut [u32])| lines.write(start..end.min(start + PIECE), words);
-                        starts.zip(pieces).map(write).collect()
+                        let texts = made.par_iter_mut().zip(pieces).enumerate();
+                        texts.for_each(|(number, (text, words))| {
+                            let start = end.min(start + number * PIECE);
+                            lines.write(start..end.min(start + PIECE), words, text);
+                        });
                     },
                 );
                 outcome?;
-                written = made;
                 control.advance((end - start) as u64);
             }
-            written.iter().try_for_each(|piece| file.write_all(piece)).map_err(Error::io(path))?;
+            made.iter().try_for_each(|piece| file.write_all(piece)).map_err(Error::io(path))?;
             if order == self.order() {
                 return file.write_all(b"\n\\end\\\n").map_err(Error::io(path));
             }
             section = section.next(&view, words, control)?;
         }
     }
+}
+
+/// Does work that writes a file, and keeps bringing to disk what is written so far, so that little is left at the end.
+fn while_flushing<T>(file: &File, work: impl FnOnce() -> T) -> T {
+    let (finished, waiting) = sync_channel::<()>(0);
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            while let Err(RecvTimeoutError::Timeout) = waiting.recv_timeout(Duration::from_millis(100)) {
+                // Whether all is on disk is asked once more at the end.
+                let _ = file.sync_data();
+            }
+        });
+        let outcome = work();
+        drop(finished);
+        outcome
+    })
 }
 
 /// The n-grams of one order in suffix order: the last word is compared first, then the one before it, and so on.
@@ -165,6 +190,8 @@ impl Section {
         next.par_chunks_mut(share).enumerate().try_for_each(|(number, mine)| {
             control.check()?;
             for node in start..end {
+                let ahead = node.saturating_add(AHEAD as u32).min(end - 1);
+                prefetch(mine, place(ahead).wrapping_sub(number * share));
                 let at = place(node).wrapping_sub(number * share);
                 let is_mine = at < mine.len();
                 mine[if is_mine { at } else { 0 }] += u32::from(is_mine);
@@ -172,7 +199,10 @@ impl Section {
             control.check()
         })?;
         let (mut starts, mut total) = (Vec::with_capacity(self.len() + 1), 0);
-        for entry in self.entries.chunks_exact(2) {
+        for (number, entry) in self.entries.chunks_exact(2).enumerate() {
+            if let Some(ahead) = self.entries.get(2 * (number + AHEAD)) {
+                prefetch(&next, (ahead - start_below) as usize);
+            }
             starts.push(total);
             let size = &mut next[(entry[0] - start_below) as usize];
             (total, *size) = (total + *size, total);
@@ -185,6 +215,8 @@ impl Section {
             for (word, nodes) in (0..).zip(firsts.windows(2)) {
                 control.check()?;
                 for node in nodes[0]..nodes[1] {
+                    let ahead = node.saturating_add(AHEAD as u32).min(end - 1);
+                    prefetch(mine, place(ahead).wrapping_sub(number * share));
                     if let Some(next) = mine.get_mut(place(node).wrapping_sub(number * share)) {
                         let at = 2 * *next as usize;
                         slots[at].store(node, Relaxed);
@@ -255,11 +287,11 @@ struct Lines<'a> {
 }
 
 impl Lines<'_> {
-    /// The lines of some n-grams of the section; their words go to `kept`, if it has room.
-    fn write(&self, range: Range<usize>, kept: &mut [u32]) -> Vec<u8> {
+    /// Puts the lines of some n-grams of the section in place of a text. Their words go to `kept`, if it has room.
+    fn write(&self, range: Range<usize>, kept: &mut [u32], text: &mut Vec<u8>) {
         let Section { order, entries, starts, suffixes, is_incomplete } = self.section;
         let has_backoff = order + 2 < self.view.level_starts.len();
-        let mut text = Vec::with_capacity(range.len() * (24 + 8 * order));
+        text.clear();
         let mut words = vec![0; *order];
         let row = |entry: &[u32]| Row {
             node: entry[0],
@@ -273,6 +305,12 @@ impl Lines<'_> {
         let mut number = Number::default();
         let mut rows = Vec::with_capacity(BLOCK);
         for start in range.clone().step_by(BLOCK) {
+            let ahead = range.end.min(start + BLOCK)..range.end.min(start + 2 * BLOCK);
+            for entry in entries[2 * ahead.start..2 * ahead.end].chunks_exact(2) {
+                prefetch(self.view.inner, entry[0] as usize);
+                prefetch(self.view.leaves, (entry[0] as usize).wrapping_sub(self.view.inner.len() - 1));
+                prefetch(self.short, entry[1] as usize);
+            }
             let entries = &entries[2 * start..2 * range.end.min(start + BLOCK)];
             // Gathered ahead of the formatting, so that the memory is asked for many nodes at once.
             rows.clear();
@@ -287,16 +325,16 @@ impl Lines<'_> {
                 if *is_incomplete && self.view.order_of(self.view.suffix(row.node)) as usize + 1 != *order {
                     self.read_upwards(row.node, &mut words);
                 }
-                number.push(&mut text, row.log10_prob);
+                number.push(text, row.log10_prob);
                 text.push(b'\t');
-                row.spelling.push(&mut text, self.spellings, words[0]);
+                row.spelling.push(text, self.spellings, words[0]);
                 for &word in &words[1..] {
                     text.push(b' ');
-                    self.short[word as usize].push(&mut text, self.spellings, word);
+                    self.short[word as usize].push(text, self.spellings, word);
                 }
                 if has_backoff {
                     text.push(b'\t');
-                    number.push(&mut text, row.backoff);
+                    number.push(text, row.backoff);
                 }
                 text.push(b'\n');
                 if let Some(slot) = kept.next() {
@@ -304,7 +342,6 @@ impl Lines<'_> {
                 }
             }
         }
-        text
     }
 
     /// The words of a node whose suffix is not the n-gram without its first word, for the model lacks that one.
