@@ -24,6 +24,7 @@ mod count;
 pub mod discount;
 mod distribution;
 mod generate;
+mod grams;
 mod initial;
 mod interpolate;
 mod model;
@@ -37,6 +38,7 @@ pub mod words;
 mod naive;
 
 pub use generate::Sampling;
+pub use grams::{Grams, count_ngrams};
 pub use model::{Kind, Model};
 pub use pipeline::{Options, Report, estimate};
 pub use score::{Perplexity, TokenScore};

@@ -106,14 +106,17 @@ fn allowed(vocabulary: &Vocabulary, words: &[String]) -> Vec<bool> {
     allowed
 }
 
+/// Refuses an order out of range.
+pub(crate) fn check_order(order: usize) -> Result<()> {
+    if (1..=MOST_ORDERS).contains(&order) {
+        return Ok(());
+    }
+    Err(Error::invalid(format!("order={order}: orders 1 to {MOST_ORDERS} are possible")))
+}
+
 /// Checks the options; gives the pruning threshold of each order.
 fn check(corpus: &Corpus, vocabulary: &Vocabulary, kind: Kind, options: &Options) -> Result<Vec<u64>> {
-    if !(1..=MOST_ORDERS).contains(&options.order) {
-        return Err(Error::invalid(format!(
-            "order={}: models of order 1 to {MOST_ORDERS} are estimated",
-            options.order
-        )));
-    }
+    check_order(options.order)?;
     if vocabulary.len() != corpus.vocabulary_size() as usize {
         let (words, ids) = (vocabulary.len(), corpus.vocabulary_size());
         return Err(Error::invalid(format!("the vocabulary spells {words} words, the text's ids are of {ids}")));

@@ -26,6 +26,8 @@ pub enum Unknown {
     Skip,
     /// An error.
     Error,
+    /// An ordinary word, and so are the sentence marks.
+    AllWords,
 }
 
 /// Provisional ids of words that one batch saw first start here.
@@ -36,13 +38,15 @@ const NEW: u32 = 1 << 31;
 pub struct Reader {
     unknown: Unknown,
     vocabulary: Builder,
+    /// The ids of sentence marks that are ordinary words.
+    marks: Vec<(&'static str, Option<u32>)>,
     ids: Vec<u32>,
 }
 
 impl Reader {
     /// Holds no text yet.
     pub fn new(unknown: Unknown) -> Self {
-        Self { unknown, vocabulary: Builder::new(), ids: Vec::new() }
+        Self { unknown, vocabulary: Builder::new(), marks: vec![("<s>", None), ("</s>", None)], ids: Vec::new() }
     }
 
     /// Reads documents. `file` is where they come from, one a line, for messages. Uses the current pool of threads; the
@@ -71,7 +75,7 @@ impl Reader {
             let (parts, next) = rayon::join(|| group.par_iter().map(read).collect::<Vec<_>>(), || take(&mut batches));
             for (documents, part) in group.iter().zip(parts) {
                 let part = part.map_err(|refused| refused.error(documents_before, file))?;
-                let new: Vec<u32> = part.words.iter().map(|word| self.vocabulary.find_or_append(word)).collect();
+                let new: Vec<u32> = part.words.iter().map(|word| self.word(word)).collect();
                 if self.vocabulary.len() > NEW as usize {
                     return Err(Error::invalid(format!("more than {NEW} different words: is this text?")));
                 }
@@ -82,6 +86,14 @@ impl Reader {
             group = next?;
         }
         Ok(())
+    }
+
+    /// The id of a word that a batch saw first, which is new if the word is.
+    fn word(&mut self, word: &str) -> u32 {
+        match self.marks.iter_mut().find(|(mark, _)| *mark == word) {
+            Some((_, id)) => *id.get_or_insert_with(|| self.vocabulary.append(word)),
+            None => self.vocabulary.find_or_append(word),
+        }
     }
 
     /// Whether there is no sentence yet.
@@ -161,18 +173,19 @@ impl<'a> Part<'a> {
                         part.ids.push(id);
                         continue;
                     }
-                    if let Some(special) = Special::of(word) {
+                    let special = Special::of(word);
+                    if let Some(special) = &special {
                         match (special, unknown) {
                             (_, Unknown::Skip) => continue,
                             (Special::Unknown, Unknown::Unknown) => {
                                 part.ids.push(UNKNOWN);
                                 continue;
                             }
-                            (Special::Unknown, Unknown::Word) => {}
+                            (Special::Unknown, Unknown::Word) | (_, Unknown::AllWords) => {}
                             _ => return Err(Refused { word: word.to_owned(), document: number, line: line_number }),
                         }
                     }
-                    let id = lookup.find(word.as_bytes());
+                    let id = if special.is_none() { lookup.find(word.as_bytes()) } else { None };
                     if let (Some(packed), Some(id)) = (packed, id) {
                         *recent.slot(packed) = (packed, id);
                     }

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use lmfast_base::source::{Files, Options as SourceOptions};
 use lmfast_base::{Control, Error, Result, threads};
-use lmfast_ngram::corpus::Corpus;
+use lmfast_ngram::corpus::{Corpus, SPECIALS};
 use lmfast_ngram::words::{Reader, Unknown};
-use lmfast_ngram::{Kind, Model, Options, Report, Sampling, Vocabulary, estimate};
+use lmfast_ngram::{Grams, Kind, Model, Options, Report, Sampling, Vocabulary, count_ngrams, estimate};
 use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
@@ -18,7 +18,7 @@ use crate::source::{Batches, open};
 
 /// An integer array as Python hands it over.
 #[derive(FromPyObject)]
-enum Tokens<'py> {
+pub(crate) enum Tokens<'py> {
     U16(PyReadonlyArray1<'py, u16>),
     U32(PyReadonlyArray1<'py, u32>),
     I32(PyReadonlyArray1<'py, i32>),
@@ -395,4 +395,55 @@ impl NgramModel {
     fn word(&self, id: u32) -> &str {
         self.model.vocabulary().word(id)
     }
+}
+
+type Counts<'py> = (Bound<'py, PyArray1<u32>>, Bound<'py, PyArray1<u64>>);
+
+fn counts(py: Python<'_>, grams: Grams) -> Counts<'_> {
+    (grams.words.into_pyarray(py), grams.counts.into_pyarray(py))
+}
+
+/// Counts the n-grams of the white-space words of text: their words one behind the other, the counts, and the words.
+#[pyfunction]
+#[pyo3(signature = (source, order, *, text_field, threads, progress))]
+pub(crate) fn count_words<'py>(
+    py: Python<'py>,
+    source: &Bound<'_, PyAny>,
+    order: usize,
+    text_field: String,
+    threads: Option<usize>,
+    progress: Option<&Bound<'_, PyAny>>,
+) -> PyResult<(Counts<'py>, Vec<String>)> {
+    let source = Lines::open(source, text_field)?;
+    let (grams, vocabulary) = gate::run(py, progress, |control| {
+        in_pool(threads, || {
+            let mut reader = Reader::new(Unknown::AllWords);
+            source.read(&mut reader, control)?;
+            let (corpus, vocabulary) = reader.finish()?;
+            Ok((count_ngrams(&corpus, order, control)?, vocabulary))
+        })
+    })?;
+    let words = (SPECIALS..vocabulary.len() as u32).map(|id| vocabulary.word(id).to_owned()).collect();
+    Ok((counts(py, grams), words))
+}
+
+/// Counts the n-grams of token ids: their ids one behind the other, and the counts.
+#[pyfunction]
+#[pyo3(signature = (tokens, offsets, vocab_size, order, *, threads, progress))]
+pub(crate) fn count_tokens<'py>(
+    py: Python<'py>,
+    tokens: Tokens<'_>,
+    offsets: PyReadonlyArray1<'_, u64>,
+    vocab_size: u32,
+    order: usize,
+    threads: Option<usize>,
+    progress: Option<&Bound<'_, PyAny>>,
+) -> PyResult<Counts<'py>> {
+    let offsets = offsets.as_slice()?;
+    let grams = with_tokens!(tokens, slice => gate::run(py, progress, |control| {
+        in_pool(threads, || {
+            count_ngrams(&Corpus::from_tokens(slice, offsets, vocab_size, control)?, order, control)
+        })
+    }))?;
+    Ok(counts(py, grams))
 }
