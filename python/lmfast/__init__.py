@@ -4,7 +4,7 @@ Text becomes token ids, ids become n-gram counts or batches, and either becomes 
 
 - `Tokenizer`: train, load, encode, decode.
 - `TokenStore`, `BatchLoader`: ids on disk, and the batches that feed a training loop.
-- `NgramModel`: Kneser-Ney models, scoring, generation.
+- `NgramModel`: Kneser-Ney models, scoring, generation; `count_ngrams`: raw counts.
 - `models`, `Trainer`, `evaluate`, `generate`, `save`, `load`: neural models (extra `lmfast[torch]`).
 
 Everything is imported when first used, so `import lmfast` is fast and needs no torch.
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from lmfast.errors import FormatError, MissingDependencyError
     from lmfast.evaluation import Evaluation, evaluate
     from lmfast.generation import generate
-    from lmfast.ngram import NgramModel, Perplexity, TokenScores
+    from lmfast.ngram import NgramCounts, NgramModel, Perplexity, TokenScores, count_ngrams
     from lmfast.saving import load, save
     from lmfast.tokenizer import TokenArray, Tokenizer
     from lmfast.training import Trainer
@@ -34,6 +34,7 @@ _HOMES = {
     "Evaluation": "lmfast.evaluation",
     "FormatError": "lmfast.errors",
     "MissingDependencyError": "lmfast.errors",
+    "NgramCounts": "lmfast.ngram",
     "NgramModel": "lmfast.ngram",
     "Perplexity": "lmfast.ngram",
     "TokenArray": "lmfast.tokenizer",
@@ -41,6 +42,7 @@ _HOMES = {
     "TokenStore": "lmfast.data",
     "Tokenizer": "lmfast.tokenizer",
     "Trainer": "lmfast.training",
+    "count_ngrams": "lmfast.ngram",
     "evaluate": "lmfast.evaluation",
     "generate": "lmfast.generation",
     "load": "lmfast.saving",
@@ -53,6 +55,7 @@ __all__ = [
     "Evaluation",
     "FormatError",
     "MissingDependencyError",
+    "NgramCounts",
     "NgramModel",
     "Perplexity",
     "TokenArray",
@@ -61,6 +64,7 @@ __all__ = [
     "Tokenizer",
     "Trainer",
     "__version__",
+    "count_ngrams",
     "evaluate",
     "generate",
     "load",

@@ -22,6 +22,8 @@ __all__ = [
     "TokenWriter",
     "Tokenizer",
     "__version__",
+    "count_tokens",
+    "count_words",
     "encode_files",
 ]
 __version__: str
@@ -127,6 +129,8 @@ class NgramModel:
         order: int,
         *,
         text_field: str,
+        prune: list[int],
+        vocabulary: list[str] | None,
         discount_fallback: tuple[float, float, float] | None,
         interpolate_unigrams: bool,
         vocab_pad: int,
@@ -141,6 +145,8 @@ class NgramModel:
         spellings: list[str],
         order: int,
         *,
+        prune: list[int],
+        vocabulary: list[str] | None,
         discount_fallback: tuple[float, float, float] | None,
         interpolate_unigrams: bool,
         vocab_pad: int,
@@ -199,6 +205,24 @@ class NgramModel:
         top_p: float | None,
         seed: int,
     ) -> list[int]: ...
+
+def count_words(
+    source: list[str] | Iterator[str],
+    order: int,
+    *,
+    text_field: str,
+    threads: int | None,
+    progress: _Callback | None,
+) -> tuple[tuple[NDArray[np.uint32], NDArray[np.uint64]], list[str]]: ...
+def count_tokens(
+    tokens: NDArray[Any],
+    offsets: NDArray[np.uint64],
+    vocab_size: int,
+    order: int,
+    *,
+    threads: int | None,
+    progress: _Callback | None,
+) -> tuple[NDArray[np.uint32], NDArray[np.uint64]]: ...
 
 # ---- data
 

@@ -108,6 +108,13 @@ def test_ngram(workshop: Path, capsys: pytest.CaptureFixture[str]) -> None:
         ]
         assert texts[0] == texts[1] != ""
     answer(capsys, "ngram", "convert", workshop / "words.lmn", workshop / "words.arpa.gz")
+    pruned = workshop / "pruned.lmn"
+    made = answer(capsys, "ngram", "train", workshop / "lines.txt", "--order", 3, "--prune", 0, 1, "--out", pruned)
+    assert made["counts"][0] == info["counts"][0]
+    assert made["counts"][2] < info["counts"][2]
+    counts = answer(capsys, "ngram", "count", workshop / "lines.txt", "--order", 2, "--out", workshop / "counts.tsv")
+    assert counts["ngrams"] == len((workshop / "counts.tsv").read_text().splitlines())
+    assert counts["top"][0]["count"] >= counts["top"][9]["count"] > 0
     again = answer(capsys, "ngram", "eval", workshop / "words.arpa.gz", "--text", workshop / "test.txt")
     assert again == found
 

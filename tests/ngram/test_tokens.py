@@ -151,6 +151,9 @@ def test_wrong_tokens():
             NgramModel.train(source, 2, tokenizer=Letters())
     with pytest.raises(ValueError, match="no probability"):
         NgramModel.train(store(), 2, tokenizer=Letters(), interpolate_unigrams=False, discount_fallback=FALLBACK)
+    for options in ({"prune": (1,)}, {"vocabulary": ["a"]}):
+        with pytest.raises(ValueError, match="order 1 must be 0"):
+            NgramModel.train(store(), 2, tokenizer=Letters(), **options)
     with pytest.raises(ValueError, match="at least one sentence"):
         NgramModel.train(store([]), 2, tokenizer=Letters())
 

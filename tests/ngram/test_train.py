@@ -90,6 +90,9 @@ def test_bytes_of_lmplz(tmp_path, lmplz, order):
         ({"interpolate_unigrams": False}, ["--interpolate_unigrams", "0"]),
         ({"vocab_pad": 5000}, ["--vocab_pad", "5000"]),
         ({"unk": "skip"}, ["--skip_symbols"]),
+        ({"prune": (0, 0, 1)}, ["--prune", "0", "0", "1"]),
+        ({"prune": (1,)}, ["--prune", "1"]),
+        ({"prune": (0, 1, 3)}, ["--prune", "0", "1", "3"]),
     ],
 )
 def test_options_of_lmplz(tmp_path, lmplz, options, flags):
@@ -97,6 +100,17 @@ def test_options_of_lmplz(tmp_path, lmplz, options, flags):
     text.write_text(text_of(1) + ("<unk> w1 <s>\n" if "unk" in options else ""))
     NgramModel.train(text, 3, **{"discount_fallback": FALLBACK, **options}).save(target)
     assert target.read_bytes() == lmplz(text, 3, *flags)
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize(("prune", "thresholds"), [((0,), "0"), ((0, 1), "0 1")])
+def test_vocabulary_of_lmplz(tmp_path, lmplz, prune, thresholds):
+    text, target, allowed = tmp_path / "t.txt", tmp_path / "m.arpa", ["w1", "absent", *(f"w{n}" for n in range(3, 20))]
+    text.write_text(text_of(3))
+    (tmp_path / "words").write_text("\n".join(allowed))
+    flags = ["--limit_vocab_file", str(tmp_path / "words"), "--prune", *thresholds.split()]
+    NgramModel.train(text, 4, vocabulary=allowed, prune=prune, discount_fallback=FALLBACK).save(target)
+    assert target.read_bytes() == lmplz(text, 4, *flags)
 
 
 @pytest.mark.parity
@@ -177,6 +191,25 @@ def test_fallback(recwarn):
     assert not recwarn.list
 
 
+def test_pruning():
+    lines = ["a b c"] * 3 + ["a b d", "e b c"]
+    full = NgramModel.train(lines, 3, discount_fallback=FALLBACK)
+    pruned = NgramModel.train(lines, 3, prune=(0, 1), discount_fallback=FALLBACK)
+    assert full.counts == (8, 8, 7)
+    # Once occur: "<s> e", "e b", "b d", "d </s>", and what holds them.
+    assert pruned.counts == (8, 4, 3)
+    assert pruned.token_scores("a b c").matched_order.tolist() == [2, 3, 3, 3]
+    assert pruned.token_scores("a b d").matched_order.tolist() == [2, 3, 1, 1]
+    limited = NgramModel.train(lines, 3, vocabulary=iter(["a", "b", "zz"]), discount_fallback=FALLBACK)
+    assert list(limited.vocabulary) == ["<unk>", "<s>", "</s>", "a", "b"]
+    assert limited.counts == (5, 2, 1)
+    for model in (full, pruned, limited):
+        for context in ["", "a", "a b", "e b", "b", "zz"]:
+            assert model.next_token_distribution(context).sum(dtype=np.float64) == pytest.approx(1, abs=1e-6)
+    with pytest.raises(TypeError, match="vocabulary"):
+        NgramModel.train(lines, 3, vocabulary="a b")
+
+
 def test_unknown_words(tmp_path):
     lines = ["a <unk> b", "a b", "<unk> a"] * 3
     unknown = NgramModel.train(lines, 2, discount_fallback=FALLBACK)
@@ -206,9 +239,10 @@ def test_unknown_words(tmp_path):
 @pytest.mark.parametrize(
     "option",
     [
-        {"prune": (0, 1)},
+        {"prune": (0, 2, 1)},
+        {"prune": (0, 0, 1)},
+        {"prune": (-1,)},
         {"memory": "1G"},
-        {"vocabulary": ["a"]},
         {"smoothing": "witten_bell"},
         {"order": 0},
         {"order": 21},

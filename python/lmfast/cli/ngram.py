@@ -30,8 +30,38 @@ def add_commands(commands: Commands) -> None:
     train.add_argument("text", nargs="+", metavar="TEXT", help="text files, words by white space; or one token store")
     train.add_argument("--order", type=int, default=5, metavar="N", help="the longest n-grams (default: 5)")
     train.add_argument("--out", required=True, metavar="FILE", help=".lmn (ours), .arpa or .arpa.gz")
+    train.add_argument(
+        "--prune",
+        type=int,
+        nargs="+",
+        default=[0],
+        metavar="COUNT",
+        help="leave out n-grams that occur no more often, one COUNT an order; the last one goes on (default: 0)",
+    )
+    train.add_argument("--vocabulary", metavar="FILE", help="leave out n-grams with words that are not in this file")
+    train.add_argument(
+        "--unk",
+        choices=("unknown", "word", "skip", "error"),
+        default="unknown",
+        help="what a <unk> spelled out in the text is (default: unknown)",
+    )
     train.add_argument("--tokenizer", metavar="FILE", help="count this tokenizer's tokens instead of words")
     add_threads(train)
+
+    count = noun.verb(
+        "count",
+        "Count the n-grams of one order.",
+        run_count,
+        """lmfast ngram count corpus.txt --order 3 --top 20
+        lmfast ngram count corpus.txt --order 2 --out bigrams.tsv
+        lmfast ngram count corpus.bin --order 4 --out grams.parquet""",
+    )
+    count.add_argument("text", nargs="+", metavar="TEXT", help="text files, words by white space; or one token store")
+    count.add_argument("--order", type=int, default=1, metavar="N", help="how many words an n-gram has (default: 1)")
+    count.add_argument("--top", type=int, default=10, metavar="K", help="show the K most frequent (default: 10)")
+    count.add_argument("--out", metavar="FILE", help="write them all, .tsv (n-gram, tab, count) or .parquet")
+    count.add_argument("--tokenizer", metavar="FILE", help="count this tokenizer's tokens instead of words")
+    add_threads(count)
 
     evaluate = noun.verb(
         "eval",
@@ -74,15 +104,20 @@ def add_commands(commands: Commands) -> None:
 
 def run_train(arguments: argparse.Namespace) -> None:
     """`lmfast ngram train`."""
-    from lmfast import NgramModel, Tokenizer, TokenStore
+    from lmfast import NgramModel
 
-    tokenizer = Tokenizer.from_file(arguments.tokenizer) if arguments.tokenizer else None
-    source: Any = [Path(name) for name in expand(arguments.text)]
-    if len(source) == 1 and source[0].suffix in (".bin", ".idx"):
-        source = TokenStore.open(source[0])
+    source, tokenizer = open_source(arguments)
+    vocabulary = Path(arguments.vocabulary).read_text("utf-8").split() if arguments.vocabulary else None
     start = time.perf_counter()
     model = NgramModel.train(
-        source, arguments.order, tokenizer=tokenizer, threads=arguments.threads, progress=progress(arguments)
+        source,
+        arguments.order,
+        tokenizer=tokenizer,
+        prune=arguments.prune,
+        vocabulary=vocabulary,
+        unk=arguments.unk,
+        threads=arguments.threads,
+        progress=progress(arguments),
     )
     model.save(arguments.out)
     seconds = time.perf_counter() - start
@@ -92,6 +127,35 @@ def run_train(arguments: argparse.Namespace) -> None:
         result,
         f"{arguments.out}: {sum(model.counts):,} n-grams of orders 1-{model.order} in {seconds:.1f} s",
     )
+
+
+def run_count(arguments: argparse.Namespace) -> None:
+    """`lmfast ngram count`."""
+    from lmfast import count_ngrams
+
+    out = Path(arguments.out) if arguments.out else None
+    if out is not None and out.suffix not in (".tsv", ".parquet"):
+        message = f"--out {out}: counts are written as .tsv or .parquet"
+        raise ValueError(message)
+    source, tokenizer = open_source(arguments)
+    counts = count_ngrams(
+        source, arguments.order, tokenizer=tokenizer, threads=arguments.threads, progress=progress(arguments)
+    )
+    if out is not None and out.suffix == ".parquet":
+        counts.to_parquet(out)
+    elif out is not None:
+        with out.open("w", encoding="utf-8") as file:
+            file.writelines(f"{' '.join(map(str, ngram))}\t{count}\n" for ngram, count in counts.items())
+    top = [(" ".join(map(str, ngram)), count) for ngram, count in counts.most_common(arguments.top)]
+    result = {
+        "order": counts.order,
+        "ngrams": len(counts),
+        "total": counts.total,
+        "top": [{"ngram": ngram, "count": count} for ngram, count in top],
+    }
+    lines = [f"{count:>12,}  {ngram}" for ngram, count in top]
+    lines.append(f"{len(counts):,} different {counts.order}-grams, {counts.total:,} in all")
+    show(arguments, result, "\n".join(lines))
 
 
 def run_eval(arguments: argparse.Namespace) -> None:
@@ -139,6 +203,17 @@ def run_convert(arguments: argparse.Namespace) -> None:
 
     NgramModel.load(arguments.model).save(arguments.out)
     show(arguments, {"out": arguments.out, "bytes_on_disk": Path(arguments.out).stat().st_size})
+
+
+def open_source(arguments: argparse.Namespace) -> tuple[Any, Any]:
+    """What to count, and the tokenizer to do it by."""
+    from lmfast import Tokenizer, TokenStore
+
+    tokenizer = Tokenizer.from_file(arguments.tokenizer) if arguments.tokenizer else None
+    source: Any = [Path(name) for name in expand(arguments.text)]
+    if len(source) == 1 and source[0].suffix in (".bin", ".idx"):
+        source = TokenStore.open(source[0])
+    return source, tokenizer
 
 
 def open_model(arguments: argparse.Namespace) -> NgramModel:

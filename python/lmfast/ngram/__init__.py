@@ -8,6 +8,7 @@
 -1.363
 """
 
+from lmfast.ngram.counts import NgramCounts, count_ngrams
 from lmfast.ngram.model import NgramModel, Perplexity, TokenScores
 
-__all__ = ["NgramModel", "Perplexity", "TokenScores"]
+__all__ = ["NgramCounts", "NgramModel", "Perplexity", "TokenScores", "count_ngrams"]

@@ -106,7 +106,9 @@ class NgramModel:
             smoothing: Only `"modified_kneser_ney"` is supported yet.
             tokenizer: Makes a model of tokens. For tokens it gives the vocabulary's size and spellings; without it,
                 their vocabulary ends at the largest id and is spelled as numbers.
-            prune: Only `(0,)`, nothing, is supported yet.
+            prune: N-grams that occur no more often than this are left out: a threshold for each order from 1 up, none
+                lower than the one before it; the last one goes on for the orders behind it. `(0, 0, 1)` drops trigrams
+                and longer ones that occur once. What they would have had goes to the shorter contexts.
             memory: Only None, all in memory, is supported yet.
             discount_fallback: The discounts of an order whose counts give none. `"auto"`: 0.5, 1 and 1.5, with a
                 warning; three numbers, without; None: a ValueError.
@@ -114,7 +116,8 @@ class NgramModel:
             vocab_pad: Unigrams are interpolated with a uniform distribution over at least this many words.
             unk: What a `<unk>` spelled out in text is: the `"unknown"` word itself; a `"word"` apart from it; white
                 space (`"skip"`); or an `"error"`.
-            vocabulary: Only None, every word, is supported yet.
+            vocabulary: N-grams with any other word than these are left out, as by `lmplz --limit_vocab_file`; None
+                allows every word.
             temporary_folder: Where working files would go; there are none while all is in memory.
             lines: With a tokenizer: whether each line of a file is a document, not the whole file.
             text_field: The field of a `.jsonl` line that holds the text.
@@ -130,8 +133,10 @@ class NgramModel:
         13
         """
         del temporary_folder  # all is in memory
-        _refuse_unsupported(smoothing=smoothing, prune=tuple(prune), memory=memory, vocabulary=vocabulary)
+        _refuse_unsupported(smoothing=smoothing, memory=memory)
         options: dict[str, Any] = {
+            "prune": _thresholds(prune),
+            "vocabulary": None if vocabulary is None else _words(vocabulary),
             "discount_fallback": DEFAULT_FALLBACK if discount_fallback == "auto" else _three(discount_fallback),
             "interpolate_unigrams": interpolate_unigrams,
             "vocab_pad": vocab_pad,
@@ -403,9 +408,7 @@ class NgramModel:
 
 _SUPPORTED: dict[str, Any] = {
     "smoothing": "modified_kneser_ney",
-    "prune": (0,),
     "memory": None,
-    "vocabulary": None,
     "compact": False,
     "quantize_bits": None,
 }
@@ -416,6 +419,22 @@ def _refuse_unsupported(**options: Any) -> None:
         if value != _SUPPORTED[name]:
             message = f"{name}={value!r} is not supported yet; only {name}={_SUPPORTED[name]!r} is"
             raise ValueError(message)
+
+
+def _thresholds(prune: Sequence[int]) -> list[int]:
+    thresholds = list(prune)
+    if not all(isinstance(threshold, int) and 0 <= threshold < 2**64 for threshold in thresholds):
+        message = f"prune={prune!r}: counts from 0 up were expected, one for each order"
+        raise ValueError(message)
+    return thresholds
+
+
+def _words(vocabulary: Iterable[str]) -> list[str]:
+    words = list(vocabulary)
+    if isinstance(vocabulary, str) or not all(isinstance(word, str) for word in words):
+        message = "vocabulary: an iterable of words was expected, each a str"
+        raise TypeError(message)
+    return words
 
 
 def _three(discounts: Discounts) -> tuple[float, float, float] | None:

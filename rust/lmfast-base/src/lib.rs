@@ -10,6 +10,7 @@ mod error;
 mod map;
 pub mod memory;
 mod pages;
+mod prefetch;
 pub mod source;
 pub mod threads;
 
@@ -19,3 +20,4 @@ pub use encode::{Encode, EncodeSession};
 pub use error::{Error, Result};
 pub use map::Map;
 pub use pages::Pages;
+pub use prefetch::prefetch;

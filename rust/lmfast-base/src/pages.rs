@@ -6,6 +6,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
+use std::sync::atomic::AtomicU32;
 
 use bytemuck::Pod;
 use memmap2::MmapMut;
@@ -45,6 +46,26 @@ impl<T: Pod> Pages<T> {
             let _ = map.advise_range(memmap2::Advice::HugePage, start, bytes);
         }
         Self { map: Some(map), start, count, values: PhantomData }
+    }
+}
+
+impl Pages<u32> {
+    /// The values for many threads to write at once.
+    pub fn as_atomic(&mut self) -> &[AtomicU32] {
+        let values: *mut [u32] = &raw mut **self;
+        #[expect(unsafe_code, reason = "what the standard library's unstable `AtomicU32::from_mut_slice` does")]
+        // SAFETY: both types have the same size and alignment, and the exclusive borrow lasts as long as the shared one.
+        unsafe {
+            &*(values as *const [AtomicU32])
+        }
+    }
+}
+
+impl<T: Pod> From<&[T]> for Pages<T> {
+    fn from(values: &[T]) -> Self {
+        let mut pages = Self::zeroed(values.len());
+        pages.copy_from_slice(values);
+        pages
     }
 }
 

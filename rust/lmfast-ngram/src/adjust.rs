@@ -1,14 +1,17 @@
 //! Stage 2: adjusted counts.
 //!
-//! Input: n-grams in suffix order. Output: one count for each different n-gram of an order, in suffix order. It is how
-//! often the n-gram occurs, for the highest order and for n-grams that begin with `<s>`; and for the others how many
-//! different words precede it, `<s>` among them. (Kneser and Ney 1995; Heafield et al. 2013, section 3.2.)
+//! Input: the trie of what occurs. Output: one count for each n-gram of an order. It is how often the n-gram occurs, for the
+//! highest order and for n-grams that begin with `<s>`; and for the others how many different words precede it, `<s>` among
+//! them: of how many n-grams of the order above it is the end. (Kneser and Ney 1995; Heafield et al. 2013, section 3.2.)
 
-use lmfast_base::{Control, Result};
+use lmfast_base::{Control, Pages, Result, prefetch};
 use rayon::prelude::*;
 
-use crate::corpus::Corpus;
-use crate::count::{Gram, Sorted};
+use crate::corpus::{BEGIN, Corpus};
+use crate::count::{Counted, Part};
+
+/// How many n-grams ahead memory is asked for.
+const AHEAD: usize = 32;
 
 /// How many n-grams of an order have each adjusted count: what discounts are computed from.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -32,55 +35,110 @@ impl Statistics {
     }
 }
 
-/// The adjusted counts of one order.
+/// The adjusted counts of the n-grams of one order, by their numbers.
 pub(crate) struct Adjusted {
-    /// By unigram id for order 1, else in suffix order.
-    pub(crate) counts: Vec<u32>,
-    /// How many n-grams each chunk has; not filled for order 1.
-    pub(crate) sizes: Vec<usize>,
+    /// Nothing for the highest order, whose counts are those of the trie.
+    counts: Pages<u32>,
+    level: usize,
     pub(crate) statistics: Statistics,
 }
 
-/// Adjusts the counts of one order.
-pub(crate) fn adjust(
-    corpus: &Corpus,
-    sorted: &Sorted,
-    order: usize,
-    highest: bool,
-    control: &Control,
-) -> Result<Adjusted> {
-    let parts: Vec<(Vec<u32>, Vec<u32>, Statistics)> = sorted
-        .chunks
-        .par_iter()
-        .map(|chunk| {
-            control.check()?;
-            let (mut counts, mut words, mut statistics) = (Vec::new(), Vec::new(), Statistics::default());
-            for gram in sorted.grams(chunk, order) {
-                counts.push(adjusted_count(gram));
-                if order == 1 {
-                    words.push(corpus.ids()[sorted.ends[gram.first] as usize]);
-                }
-                let open_at_end = !highest && gram.first + gram.tokens as usize == sorted.shapes.len();
-                statistics.add(if open_at_end { gram.tokens } else { adjusted_count(gram) });
-            }
-            Ok((counts, words, statistics))
-        })
-        .collect::<Result<_>>()?;
-    let statistics = parts.iter().fold(Statistics::default(), |sum, part| sum.sum(part.2));
-    if order == 1 {
-        let mut counts = vec![0; corpus.vocabulary_size() as usize];
-        for (part, words, _) in parts {
-            for (count, word) in part.into_iter().zip(words) {
-                counts[word as usize] = count;
-            }
+impl Adjusted {
+    /// The counts of a part.
+    pub(crate) fn of<'a>(&'a self, part: &'a Part) -> &'a [u32] {
+        if self.counts.is_empty() {
+            return &part.levels[self.level].tokens;
         }
-        return Ok(Adjusted { counts, sizes: Vec::new(), statistics });
+        let start = part.bases[self.level] as usize;
+        &self.counts[start..start + part.size(self.level)]
     }
-    let sizes = parts.iter().map(|part| part.0.len()).collect();
-    let parts: Vec<Vec<u32>> = parts.into_iter().map(|part| part.0).collect();
-    Ok(Adjusted { counts: parts.concat(), sizes, statistics })
 }
 
-fn adjusted_count(gram: Gram) -> u32 {
-    if gram.extensions == 0 { gram.tokens } else { gram.extensions }
+/// Adjusts the counts of the n-grams of `level` + 1 words. `last` is the last n-gram of the corpus in suffix order.
+pub(crate) fn adjust(counted: &Counted, level: usize, last: &Last, control: &Control) -> Result<Adjusted> {
+    let mut counts = Pages::zeroed(if level + 1 < counted.sizes.len() { counted.sizes[level] } else { 0 });
+    extensions(counted, level, &mut counts, control)?;
+    if level > 0 && !counts.is_empty() {
+        let (part, range) = (&counted.parts[counted.begin.0], counted.begin.1[level].clone());
+        let base = part.bases[level] as usize;
+        counts[base + range.start..base + range.end].copy_from_slice(&part.levels[level].tokens[range]);
+    }
+    let mut adjusted = Adjusted { counts, level, statistics: Statistics::default() };
+    let statistics = counted.parts.par_iter().map(|part| {
+        let mut statistics = Statistics::default();
+        adjusted.of(part).iter().for_each(|&count| statistics.add(count));
+        statistics
+    });
+    adjusted.statistics = statistics.reduce(Statistics::default, Statistics::sum);
+    // The last n-gram of every order but the highest enters the statistics with its actual count: so it does in KenLM,
+    // adjust_counts.cc, where the stream of n-grams ends before it is adjusted.
+    if let Some(&End { number, tokens }) = last.ends.get(level).filter(|_| !adjusted.counts.is_empty()) {
+        let count = adjusted.counts[number as usize];
+        if let Some(with_count) = adjusted.statistics.with_count.get_mut(count as usize) {
+            *with_count -= 1;
+        }
+        adjusted.statistics.add(tokens);
+    }
+    Ok(adjusted)
+}
+
+/// Counts of how many n-grams of the order above each n-gram is the end.
+fn extensions(counted: &Counted, level: usize, counts: &mut [u32], control: &Control) -> Result<()> {
+    if counts.is_empty() {
+        return Ok(());
+    }
+    // Every thread goes through all n-grams and counts those whose ends are its own.
+    let share = counts.len().div_ceil(rayon::current_num_threads());
+    counts.par_chunks_mut(share).enumerate().try_for_each(|(number, mine)| {
+        let start = number * share;
+        for part in &counted.parts {
+            control.check()?;
+            let suffixes = part.levels[level + 1].suffixes();
+            for (number, &suffix) in suffixes.iter().enumerate() {
+                if let Some(&ahead) = suffixes.get(number + AHEAD) {
+                    prefetch(mine, (ahead as usize).wrapping_sub(start));
+                }
+                let at = (suffix as usize).wrapping_sub(start);
+                let is_mine = at < mine.len();
+                mine[if is_mine { at } else { 0 }] += u32::from(is_mine);
+            }
+        }
+        Ok(())
+    })
+}
+
+/// The n-gram of the corpus that is last in suffix order, which compares the last word first, then the one before it.
+pub(crate) struct Last {
+    /// Its ends, from one word up.
+    ends: Vec<End>,
+}
+
+struct End {
+    number: u32,
+    /// How often it occurs.
+    tokens: u32,
+}
+
+impl Last {
+    /// Finds it among n-grams of the highest order, or fewer words behind `<s>`.
+    pub(crate) fn new(corpus: &Corpus, counted: &Counted) -> Self {
+        let (ids, order) = (corpus.ids(), counted.sizes.len());
+        let backwards = |end: usize| {
+            let words = ids[..=end].iter().rev().take(order);
+            let to_begin = words.clone().position(|&word| word == BEGIN).map_or(order, |place| place + 1);
+            words.take(to_begin)
+        };
+        let word = ids.iter().filter(|&&id| id != BEGIN).max();
+        let places = || (0..ids.len()).filter(|&end| Some(&ids[end]) == word);
+        let last = places().max_by(|&a, &b| backwards(a).cmp(backwards(b)));
+        let mut words: Vec<u32> = last.map_or(Vec::new(), |end| backwards(end).copied().collect());
+        let mut tokens = vec![0; words.len()];
+        for end in places() {
+            let shared = backwards(end).zip(&words).take_while(|(a, b)| a == b).count();
+            tokens[..shared].iter_mut().for_each(|tokens| *tokens += 1);
+        }
+        words.reverse();
+        let end = |(start, tokens)| Some(End { number: counted.find(&words[start..])?, tokens });
+        Self { ends: (0..words.len()).rev().zip(tokens).map_while(end).collect() }
+    }
 }

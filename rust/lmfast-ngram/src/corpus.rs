@@ -1,6 +1,6 @@
 //! What is estimated from: sentences of word ids.
 
-use lmfast_base::{Control, Error, Result};
+use lmfast_base::{Control, Error, Pages, Result};
 
 /// The id of the unknown word, `<unk>`.
 pub const UNKNOWN: u32 = 0;
@@ -15,9 +15,9 @@ pub const SPECIALS: u32 = 3;
 const MOST_TOKENS: usize = u32::MAX as usize;
 
 /// Sentences one behind the other, each from `<s>` to `</s>`; no `<s>` is anywhere else.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Default)]
 pub struct Corpus {
-    ids: Vec<u32>,
+    ids: Pages<u32>,
     vocabulary_size: u32,
 }
 
@@ -54,52 +54,35 @@ impl Corpus {
     /// no document, or more than 2^32 - 1 tokens.
     pub fn from_tokens<T: TokenId>(tokens: &[T], offsets: &[u64], vocab_size: u32, control: &Control) -> Result<Self> {
         let documents = documents(tokens, offsets)?;
-        let mut corpus = Self::with_vocabulary(vocab_size)?;
-        corpus.ids.reserve_exact(tokens.len() + 2 * (offsets.len() - 1));
+        let vocabulary_size = vocabulary_size(vocab_size)?;
+        let mut ids = Vec::with_capacity(tokens.len() + 2 * (offsets.len() - 1));
         control.begin("reading tokens", tokens.len() as u64);
         for (document, start) in documents.zip(offsets) {
-            corpus.ids.push(BEGIN);
+            ids.push(BEGIN);
             for (chunk, at) in document.chunks(1 << 16).zip((*start..).step_by(1 << 16)) {
                 control.check()?;
                 for (token, position) in chunk.iter().zip(at..) {
-                    corpus.ids.push(word_of_token(*token, vocab_size, position)?);
+                    ids.push(word_of_token(*token, vocab_size, position)?);
                 }
                 control.advance(chunk.len() as u64);
             }
-            corpus.ids.push(END);
+            ids.push(END);
         }
-        corpus.check_size()?;
-        Ok(corpus)
-    }
-
-    fn with_vocabulary(vocab_size: u32) -> Result<Self> {
-        let vocabulary_size = vocab_size.checked_add(SPECIALS).filter(|&size| size < u32::MAX).ok_or_else(|| {
-            Error::invalid(format!(
-                "vocab_size={vocab_size}: at most {} words can be told apart",
-                u32::MAX - SPECIALS - 1
-            ))
-        })?;
-        Ok(Self { ids: Vec::new(), vocabulary_size })
+        Self::from_sentences(&ids, vocabulary_size)
     }
 
     /// Sentences of word ids that are already framed by their marks.
-    pub(crate) fn from_sentences(ids: Vec<u32>, vocabulary_size: u32) -> Result<Self> {
-        let corpus = Self { ids, vocabulary_size };
-        corpus.check_size()?;
-        Ok(corpus)
-    }
-
-    fn check_size(&self) -> Result<()> {
-        if self.ids.is_empty() {
+    pub(crate) fn from_sentences(ids: &[u32], vocabulary_size: u32) -> Result<Self> {
+        if ids.is_empty() {
             return Err(Error::invalid("there is no text: a model needs at least one sentence"));
         }
-        if self.ids.len() > MOST_TOKENS {
+        if ids.len() > MOST_TOKENS {
             return Err(Error::invalid(format!(
                 "{} tokens with sentence marks: at most {MOST_TOKENS} fit in memory at once; train on a part of the text",
-                self.ids.len()
+                ids.len()
             )));
         }
-        Ok(())
+        Ok(Self { ids: ids.into(), vocabulary_size })
     }
 
     /// Every sentence's ids with its marks.
@@ -111,6 +94,14 @@ impl Corpus {
     pub fn vocabulary_size(&self) -> u32 {
         self.vocabulary_size
     }
+}
+
+/// How many words a model has of a vocabulary of tokens.
+fn vocabulary_size(vocab_size: u32) -> Result<u32> {
+    vocab_size.checked_add(SPECIALS).filter(|&size| size < u32::MAX).ok_or_else(|| {
+        let most = u32::MAX - SPECIALS - 1;
+        Error::invalid(format!("vocab_size={vocab_size}: at most {most} words can be told apart"))
+    })
 }
 
 /// The word id of a token.

@@ -1,207 +1,487 @@
-//! Stage 1: where every n-gram ends, sorted.
+//! Stage 1: every n-gram that occurs, as a trie.
 //!
-//! Input: the corpus. Output: the positions of all tokens but `<s>`, in suffix order of the n-gram that ends there. That
-//! n-gram has as many words as the order, or fewer, down to the `<s>` of its sentence; each beginning of the list of its
-//! words read backwards is an n-gram of a lower order. So equal n-grams of *every* order are neighbours, and one sort
-//! serves all orders.
+//! Input: the corpus. Output: the n-grams of all orders in *lexicographic order* of word ids, first word first, so that the
+//! successors of a context lie together; and of each n-gram how often it occurs and which n-gram of the order below is its
+//! end.
 //!
-//! Positions are first put into buckets by their last word; then each bucket is sorted with keys that hold the words
-//! before it, packed into as many 64-bit limbs as they need and dropped when the bucket is done.
+//! At every token but `</s>` begins a window of as many words as the order, or fewer, up to the `</s>` of its sentence. Each
+//! beginning of a window is an n-gram of a lower order, so one sort of the windows gives the n-grams of *every* order.
+//! Windows are first put into buckets by their first word; then each bucket is sorted by the words behind it, packed into
+//! 128-bit limbs together with the window's place, and a walk along the sorted windows writes the trie down.
+//!
+//! The end of an n-gram is what lies one token further on in the corpus. So each window writes the numbers of its n-grams
+//! down at its place, a few orders at a time, and each new n-gram reads its end there.
 
+use std::cmp::Ordering;
 use std::ops::Range;
+use std::sync::atomic::Ordering::Relaxed;
 
-use lmfast_base::{Control, Error, Result};
+use bytemuck::{Pod, Zeroable};
+use lmfast_base::{Control, Error, Pages, Result, prefetch};
 use rayon::prelude::*;
 
-use crate::corpus::{BEGIN, Corpus};
+use crate::corpus::{BEGIN, Corpus, END};
 
 /// The highest order that can be estimated.
 pub(crate) const MOST_ORDERS: usize = 20;
 
-/// The list is cut into about this many chunks, the units of parallel work.
-const CHUNKS: usize = 256;
+/// The trie is cut into about this many parts, the units of parallel work.
+const PARTS: usize = 256;
 
-/// How an n-gram relates to the one before it in the list.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Shape {
-    /// How many last words both have in common.
-    pub(crate) shared: u8,
-    /// How many words it has: the order, or as many as reach to `<s>`.
-    pub(crate) length: u8,
+/// The numbers of this many orders are written down at a time.
+const WIDTH: usize = 4;
+
+/// How many windows ahead memory is asked for.
+const AHEAD: usize = 16;
+
+/// Bits for the place of a window.
+const PLACE_BITS: usize = 32;
+
+/// The n-grams of one order in a part of the trie.
+#[derive(Debug, Default)]
+pub(crate) struct Level {
+    /// The last word of each; for unigrams, which are numbered by their ids, nothing.
+    pub(crate) words: Vec<u32>,
+    /// How often each occurs; nothing for the orders between the lowest and the highest, unless asked for.
+    pub(crate) tokens: Vec<u32>,
+    /// For each the first of its successors in the part's next level, and behind the last how many that level has; nothing
+    /// for the highest order.
+    pub(crate) children: Vec<u32>,
+    /// For each the number of the n-gram without its first word among all of the order below; nothing for unigrams, and for
+    /// bigrams, whose end is their last word.
+    suffixes: Vec<u32>,
 }
 
-/// N-grams in suffix order.
-pub(crate) struct Sorted {
-    /// Where in the corpus each ends.
-    pub(crate) ends: Vec<u32>,
-    /// Parallel to `ends`.
-    pub(crate) shapes: Vec<Shape>,
-    /// Ranges of the list that share no word with each other.
-    pub(crate) chunks: Vec<Range<usize>>,
-}
-
-/// Some n-grams of one order that are the same, seen in suffix order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Gram {
-    /// The place in the list of the first.
-    pub(crate) first: usize,
-    /// How often the n-gram occurs.
-    pub(crate) tokens: u32,
-    /// How many different words precede it, `<s>` among them; 0 if it begins with `<s>` or is of the highest order.
-    pub(crate) extensions: u32,
-    /// Which n-gram of the order below is its end, counted from the beginning of the chunk.
-    pub(crate) suffix: usize,
-}
-
-impl Sorted {
-    /// The different n-grams of an order in one chunk.
-    pub(crate) fn grams(&self, chunk: &Range<usize>, order: usize) -> impl Iterator<Item = Gram> {
-        let shapes = self.shapes.get(chunk.clone()).unwrap_or_default();
-        let (order, start) = (order as u8, chunk.start);
-        let (mut at, mut suffixes) = (0, 0_usize);
-        std::iter::from_fn(move || {
-            while let Some(shape) = shapes.get(at) {
-                suffixes += usize::from(order > 1 && shape.shared + 1 < order && shape.length + 1 >= order);
-                if shape.length >= order && shape.shared < order {
-                    break;
-                }
-                at += 1;
-            }
-            let length = shapes.get(at)?.length;
-            let mut gram = Gram { first: start + at, tokens: 1, extensions: 1, suffix: suffixes.saturating_sub(1) };
-            at += 1;
-            while let Some(shape) = shapes.get(at).filter(|shape| shape.shared >= order) {
-                gram.tokens += 1;
-                gram.extensions += u32::from(shape.shared == order);
-                at += 1;
-            }
-            if length == order {
-                gram.extensions = 0;
-            }
-            Some(gram)
-        })
+impl Level {
+    /// For each n-gram from bigrams up, its end.
+    pub(crate) fn suffixes(&self) -> &[u32] {
+        if self.suffixes.is_empty() { &self.words } else { &self.suffixes }
     }
 }
 
-/// Sorts the corpus, for every order up to `order` at once. Uses the current pool of threads.
-pub(crate) fn sort(corpus: &Corpus, order: usize, control: &Control) -> Result<Sorted> {
-    let bits = (u32::BITS - corpus.vocabulary_size().leading_zeros()) as usize;
-    match (order - 1).div_ceil(64 / bits) {
-        0 | 1 => sort_wide::<1>(corpus, order, bits, control),
-        2 => sort_wide::<2>(corpus, order, bits, control),
-        3 => sort_wide::<3>(corpus, order, bits, control),
-        4 | 5 => sort_wide::<5>(corpus, order, bits, control),
-        6..=10 => sort_wide::<10>(corpus, order, bits, control),
-        limbs => Err(Error::invalid(format!("order={order}: n-grams of {limbs} 64-bit limbs are not supported"))),
+/// The n-grams that begin with one of some consecutive words.
+#[derive(Debug)]
+pub(crate) struct Part {
+    pub(crate) first_words: Range<u32>,
+    /// One for each order from 1 up.
+    pub(crate) levels: Vec<Level>,
+    /// How many n-grams of each order lie in the parts before this one.
+    pub(crate) bases: Vec<u32>,
+}
+
+impl Part {
+    /// How many n-grams a level has.
+    pub(crate) fn size(&self, level: usize) -> usize {
+        if level == 0 { self.first_words.len() } else { self.levels[level].words.len() }
     }
 }
 
-fn sort_wide<const LIMBS: usize>(corpus: &Corpus, order: usize, bits: usize, control: &Control) -> Result<Sorted> {
-    let (mut ends, sizes) = buckets(corpus);
-    let mut shapes = vec![Shape::default(); ends.len()];
-    control.begin("sorting n-grams", ends.len() as u64);
-    let (mut chunks, mut work) = (Vec::new(), Vec::new());
-    let (mut ends_left, mut shapes_left) = (ends.as_mut_slice(), shapes.as_mut_slice());
-    let mut sizes = sizes.into_iter().filter(|&size| size > 0).peekable();
-    let mut start = 0;
-    while sizes.peek().is_some() {
-        let (mut size, mut buckets) = (0, Vec::new());
-        while size < shapes_left.len().div_ceil(CHUNKS).max(1) {
-            let Some(bucket) = sizes.next() else { break };
-            size += bucket;
-            buckets.push(bucket);
+/// The trie.
+#[derive(Debug)]
+pub(crate) struct Counted {
+    pub(crate) parts: Vec<Part>,
+    /// How many n-grams there are of each order.
+    pub(crate) sizes: Vec<usize>,
+    /// The part that has the n-grams that begin with `<s>`, and which of its n-grams of each order these are.
+    pub(crate) begin: (usize, Vec<Range<usize>>),
+}
+
+impl Counted {
+    fn new(parts: Vec<Part>, sizes: Vec<usize>) -> Self {
+        let index = parts.partition_point(|part| part.first_words.end <= BEGIN);
+        let part = &parts[index];
+        let place = (BEGIN - part.first_words.start) as usize;
+        let mut ranges = Vec::with_capacity(sizes.len());
+        ranges.push(place..place + 1);
+        for level in 1..sizes.len() {
+            let (children, below) = (&part.levels[level - 1].children, &ranges[level - 1]);
+            ranges.push(children[below.start] as usize..children[below.end] as usize);
         }
-        let (chunk_ends, chunk_shapes);
-        (chunk_ends, ends_left) = ends_left.split_at_mut(size);
-        (chunk_shapes, shapes_left) = shapes_left.split_at_mut(size);
-        work.push((chunk_ends, chunk_shapes, buckets));
-        chunks.push(start..start + size);
-        start += size;
+        Self { parts, sizes, begin: (index, ranges) }
     }
-    work.into_par_iter().try_for_each(|(mut ends, mut shapes, buckets)| {
-        for size in buckets {
-            let (bucket_ends, bucket_shapes);
-            (bucket_ends, ends) = ends.split_at_mut(size);
+
+    /// Gives the memory of a level back that is no longer needed.
+    pub(crate) fn forget(&mut self, level: usize) {
+        self.parts.par_iter_mut().for_each(|part| part.levels[level] = Level::default());
+    }
+
+    /// The number of an n-gram among those of its order, if it is there.
+    pub(crate) fn find(&self, words: &[u32]) -> Option<u32> {
+        let (&first, rest) = words.split_first()?;
+        let part = &self.parts[self.parts.partition_point(|part| part.first_words.end <= first)];
+        let mut at = (first - part.first_words.start) as usize;
+        for (word, levels) in rest.iter().zip(part.levels.windows(2)) {
+            let children = levels[0].children[at] as usize..levels[0].children[at + 1] as usize;
+            at = children.start + levels[1].words[children.clone()].binary_search(word).ok()?;
+        }
+        Some(part.bases[rest.len()] + at as u32)
+    }
+}
+
+/// How a window relates to the one before it in its bucket.
+#[derive(Debug, Clone, Copy, Default, Pod, Zeroable)]
+#[repr(C)]
+struct Shape {
+    /// How many first words both have in common.
+    shared: u8,
+    /// How many words it has.
+    length: u8,
+}
+
+/// Counts the n-grams of every order up to `order`. `all` asks for how often those of every order occur. Uses the current
+/// pool of threads.
+///
+/// # Errors
+/// [`Error::Invalid`] for 2^32 n-grams of one order or more.
+pub(crate) fn count(corpus: &Corpus, order: usize, all: bool, control: &Control) -> Result<Counted> {
+    let bits = (u32::BITS - corpus.vocabulary_size().leading_zeros()) as usize;
+    let (per_limb, in_last) = (128 / bits, (128 - PLACE_BITS) / bits);
+    match (order - 1).saturating_sub(in_last).div_ceil(per_limb) + 1 {
+        1 => count_wide::<1>(corpus, order, bits, all, control),
+        2 => count_wide::<2>(corpus, order, bits, all, control),
+        3 => count_wide::<3>(corpus, order, bits, all, control),
+        _ => count_wide::<5>(corpus, order, bits, all, control),
+    }
+}
+
+fn count_wide<const LIMBS: usize>(
+    corpus: &Corpus,
+    order: usize,
+    bits: usize,
+    all: bool,
+    control: &Control,
+) -> Result<Counted> {
+    let mut tokens = occurrences(corpus);
+    if order == 1 {
+        // `<s>` is only ever a context.
+        tokens[BEGIN as usize] = 0;
+        let levels = vec![Level { tokens, ..Level::default() }];
+        let size = corpus.vocabulary_size();
+        let part = Part { first_words: 0..size, levels, bases: vec![0] };
+        return Ok(Counted::new(vec![part], vec![size as usize]));
+    }
+    let packing = Packing { order, bits, per_limb: 128 / bits };
+    let mut places = buckets(corpus, &tokens, control)?;
+    let mut shapes = Pages::<Shape>::zeroed(places.len());
+    control.begin("counting n-grams", places.len() as u64);
+    let work = parts(&tokens, &mut places, &mut shapes);
+    let counted = work.into_par_iter().map_init(Vec::new, |records, (first_words, places, shapes)| {
+        let lowest_counted = if all || first_words.contains(&BEGIN) { 1 } else { order - 1 };
+        let mut levels = Levels::new(order, lowest_counted);
+        let (mut places, mut shapes) = (places, shapes);
+        for word in first_words.clone() {
+            let size = bucket_size(&tokens, word);
+            let (bucket_places, bucket_shapes);
+            (bucket_places, places) = places.split_at_mut(size);
             (bucket_shapes, shapes) = shapes.split_at_mut(size);
+            levels.unigram(tokens[word as usize]);
             control.check()?;
-            sort_bucket::<LIMBS>(corpus, order, bits, bucket_ends, bucket_shapes);
+            let ids = corpus.ids();
+            records.clear();
+            records.extend(bucket_places.iter().enumerate().map(|(number, &place)| {
+                if let Some(&ahead) = bucket_places.get(number + AHEAD) {
+                    prefetch(ids, ahead as usize + 1);
+                }
+                Record::<LIMBS>::new(ids, place, packing)
+            }));
+            records.sort_unstable_by(|a, b| if a.is_before(b) { Ordering::Less } else { Ordering::Greater });
+            levels.walk(records, packing, bucket_places, bucket_shapes);
             control.advance(size as u64);
+        }
+        Ok(Part { first_words, levels: levels.finish(), bases: Vec::new() })
+    });
+    let mut parts: Vec<Part> = counted.collect::<Result<_>>()?;
+    let mut sizes = vec![0; order];
+    for part in &mut parts {
+        part.bases = sizes.iter().map(|&size| size as u32).collect();
+        for (level, size) in sizes.iter_mut().enumerate() {
+            *size += part.size(level);
+        }
+    }
+    if let Some(level) = sizes.iter().position(|&size| size >= u32::MAX as usize) {
+        let order = level + 1;
+        return Err(Error::invalid(format!("more than {} {order}-grams: train on a part of the text", u32::MAX)));
+    }
+    find_suffixes(corpus.ids().len(), order, &mut parts, &places, &shapes, control)?;
+    Ok(Counted::new(parts, sizes))
+}
+
+/// How often each word occurs.
+fn occurrences(corpus: &Corpus) -> Vec<u32> {
+    let mut tokens = vec![0; corpus.vocabulary_size() as usize];
+    for &id in corpus.ids() {
+        tokens[id as usize] += 1;
+    }
+    tokens
+}
+
+/// How many windows begin with a word.
+fn bucket_size(tokens: &[u32], word: u32) -> usize {
+    if word == END { 0 } else { tokens[word as usize] as usize }
+}
+
+/// The places of all tokens but `</s>`, by their word.
+fn buckets(corpus: &Corpus, tokens: &[u32], control: &Control) -> Result<Pages<u32>> {
+    let mut next = Vec::with_capacity(tokens.len());
+    let mut total = 0;
+    for word in 0..tokens.len() as u32 {
+        next.push(total);
+        total += bucket_size(tokens, word);
+    }
+    let mut places = Pages::zeroed(total);
+    // Every thread goes through all tokens and takes those whose words are its own.
+    let threads = rayon::current_num_threads();
+    let (mut shares, mut first, mut left) = (Vec::new(), 0, &mut *places);
+    for thread in 1..=threads {
+        let last =
+            if thread == threads { next.len() } else { next.partition_point(|&at| at < total / threads * thread) };
+        let start = next.get(first).copied().unwrap_or(total);
+        let end = next.get(last).copied().unwrap_or(total);
+        let mine;
+        (mine, left) = left.split_at_mut(end - start);
+        shares.push((first..last, start, mine));
+        first = last;
+    }
+    shares.into_par_iter().try_for_each(|(words, start, mine)| {
+        let mut next: Vec<u32> = next[words.clone()].iter().map(|at| (at - start) as u32).collect();
+        for (ids, place) in corpus.ids().chunks(1 << 16).zip((0..).step_by(1 << 16)) {
+            control.check()?;
+            for (&id, place) in ids.iter().zip(place..) {
+                if let Some(at) = next.get_mut((id as usize).wrapping_sub(words.start))
+                    && id != END
+                {
+                    mine[*at as usize] = place;
+                    *at += 1;
+                }
+            }
         }
         Ok(())
     })?;
-    Ok(Sorted { ends, shapes, chunks })
+    Ok(places)
 }
 
-/// The positions of all tokens but `<s>` by their word, and how many each word has.
-fn buckets(corpus: &Corpus) -> (Vec<u32>, Vec<usize>) {
-    let mut sizes = vec![0; corpus.vocabulary_size() as usize];
-    for &id in corpus.ids() {
-        sizes[id as usize] += 1;
-    }
-    sizes[BEGIN as usize] = 0;
-    let mut next = Vec::with_capacity(sizes.len());
-    let mut total = 0;
-    for &size in &sizes {
-        next.push(total);
-        total += size;
-    }
-    let mut ends = vec![0; total];
-    for (&id, position) in corpus.ids().iter().zip(0..) {
-        if id != BEGIN {
-            let at = &mut next[id as usize];
-            ends[*at] = position;
-            *at += 1;
+/// Cuts the words, and what the windows that begin with them have, into parts with about as many windows each.
+fn parts<'a>(
+    tokens: &[u32],
+    places: &'a mut [u32],
+    shapes: &'a mut [Shape],
+) -> Vec<(Range<u32>, &'a mut [u32], &'a mut [Shape])> {
+    let share = places.len().div_ceil(PARTS).max(1);
+    let (mut parts, mut places, mut shapes) = (Vec::new(), places, shapes);
+    let (mut first, mut size) = (0, 0);
+    for word in 0..tokens.len() as u32 {
+        size += bucket_size(tokens, word);
+        if size >= share || word as usize == tokens.len() - 1 {
+            let (part_places, part_shapes);
+            (part_places, places) = places.split_at_mut(size);
+            (part_shapes, shapes) = shapes.split_at_mut(size);
+            parts.push((first..word + 1, part_places, part_shapes));
+            (first, size) = (word + 1, 0);
         }
     }
-    (ends, sizes)
+    parts
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Record<const LIMBS: usize> {
-    /// The words before the last, the nearest in the highest bits; 0 before `<s>`.
-    key: [u64; LIMBS],
-    end: u32,
-    length: u32,
+/// How words are packed.
+#[derive(Clone, Copy)]
+struct Packing {
+    order: usize,
+    bits: usize,
+    per_limb: usize,
 }
+
+/// A window: the words behind its first from the highest bits down, 0 behind `</s>`, and its place in the lowest bits.
+#[derive(Clone, Copy)]
+struct Record<const LIMBS: usize>([u128; LIMBS]);
 
 impl<const LIMBS: usize> Record<LIMBS> {
-    fn new(ids: &[u32], end: u32, order: usize, bits: usize) -> Self {
-        let per_limb = 64 / bits;
-        let (mut key, mut length) = ([0; LIMBS], 1);
-        for (&id, depth) in ids[..end as usize].iter().rev().take(order - 1).zip(0..) {
-            key[depth / per_limb] |= u64::from(id) << (bits * (per_limb - 1 - depth % per_limb));
-            length += 1;
-            if id == BEGIN {
-                break;
+    fn new(ids: &[u32], place: u32, packing: Packing) -> Self {
+        let mut limbs = [0; LIMBS];
+        let start = place as usize + 1;
+        let window = ids.get(start..ids.len().min(start + packing.order - 1)).unwrap_or_default();
+        'limbs: for (limb, words) in limbs.iter_mut().zip(window.chunks(packing.per_limb)) {
+            let mut shift = 128;
+            for &word in words {
+                shift -= packing.bits;
+                *limb |= u128::from(word) << shift;
+                if word == END {
+                    break 'limbs;
+                }
             }
         }
-        Self { key, end, length }
+        limbs[LIMBS - 1] |= u128::from(place);
+        Self(limbs)
     }
 
-    /// How many words, the last included, this has in common with another n-gram of the bucket.
-    fn shared(&self, other: &Self, bits: usize) -> u8 {
-        let per_limb = 64 / bits;
-        let words = self.key.iter().zip(&other.key).zip(0..).find(|((mine, theirs), _)| mine != theirs).map(
-            |((mine, theirs), limb)| {
-                let unused = 64 - per_limb * bits;
-                limb * per_limb + ((mine ^ theirs).leading_zeros() as usize - unused) / bits
-            },
-        );
-        words.map_or(self.length, |words| words as u32 + 1) as u8
+    fn is_before(&self, other: &Self) -> bool {
+        for (mine, theirs) in self.0.iter().zip(&other.0) {
+            if mine != theirs {
+                return mine < theirs;
+            }
+        }
+        false
+    }
+
+    fn place(&self) -> u32 {
+        self.0[LIMBS - 1] as u32
+    }
+
+    /// The word at some distance behind the first, from 0 up.
+    fn word(&self, distance: usize, packing: Packing) -> u32 {
+        let (limb, place) =
+            if LIMBS == 1 { (0, distance) } else { (distance / packing.per_limb, distance % packing.per_limb) };
+        let mask = u32::MAX >> (u32::BITS as usize - packing.bits);
+        (self.0[limb] >> (128 - packing.bits * (place + 1))) as u32 & mask
+    }
+
+    /// How many words behind the first this has in common with another window of the bucket; all there can be if they are
+    /// the same.
+    fn shared(&self, other: &Self, packing: Packing) -> usize {
+        let all = packing.order - 1;
+        for (limb, (mine, theirs)) in self.0.iter().zip(&other.0).enumerate() {
+            if mine != theirs {
+                let words = (mine ^ theirs).leading_zeros() / packing.bits as u32;
+                return (limb * packing.per_limb + words as usize).min(all);
+            }
+        }
+        all
     }
 }
 
-fn sort_bucket<const LIMBS: usize>(corpus: &Corpus, order: usize, bits: usize, ends: &mut [u32], shapes: &mut [Shape]) {
-    let record = |&end: &u32| Record::<LIMBS>::new(corpus.ids(), end, order, bits);
-    let mut records: Vec<_> =
-        if ends.len() < 1 << 15 { ends.iter().map(record).collect() } else { ends.par_iter().map(record).collect() };
-    records.par_sort_unstable();
-    let mut before: Option<&Record<LIMBS>> = None;
-    for ((record, end), shape) in records.iter().zip(ends).zip(shapes) {
-        *end = record.end;
-        *shape = Shape { shared: before.map_or(0, |before| record.shared(before, bits)), length: record.length as u8 };
-        before = Some(record);
+/// The levels of a part while they grow.
+struct Levels {
+    levels: Vec<Level>,
+    lowest_counted: usize,
+}
+
+impl Levels {
+    fn new(order: usize, lowest_counted: usize) -> Self {
+        Self { levels: (0..order).map(|_| Level::default()).collect(), lowest_counted }
     }
+
+    /// Begins the bucket of a word.
+    fn unigram(&mut self, tokens: u32) {
+        let children = self.levels[1].words.len() as u32;
+        self.levels[0].tokens.push(tokens);
+        self.levels[0].children.push(children);
+    }
+
+    /// Appends the n-grams of a bucket, whose windows are sorted.
+    fn walk<const LIMBS: usize>(
+        &mut self,
+        records: &[Record<LIMBS>],
+        packing: Packing,
+        places: &mut [u32],
+        shapes: &mut [Shape],
+    ) {
+        let order = packing.order;
+        // Where the n-gram of each level that the walk is inside of began.
+        let mut begun = [0; MOST_ORDERS];
+        let (mut length, mut before) = (1, None::<&Record<LIMBS>>);
+        for (((number, record), place), shape) in (0_u32..).zip(records).zip(places).zip(shapes) {
+            let words = before.map_or(0, |before| record.shared(before, packing));
+            let is_same = before.is_some() && words == order - 1;
+            let shared = if is_same { length } else { words + 1 };
+            self.close(shared..length, &begun, number);
+            if !is_same {
+                length = shared;
+                let mut word = BEGIN;
+                while word != END && length < order {
+                    word = record.word(length - 1, packing);
+                    let children = self.levels.get(length + 1).map(|above| above.words.len() as u32);
+                    self.levels[length].words.push(word);
+                    self.levels[length].children.extend(children);
+                    begun[length] = number;
+                    length += 1;
+                }
+            }
+            *shape = Shape { shared: shared as u8, length: length as u8 };
+            *place = record.place();
+            before = Some(record);
+        }
+        self.close(1..length, &begun, records.len() as u32);
+    }
+
+    /// Ends the n-grams of some levels, given where each began and where all end.
+    fn close(&mut self, levels: Range<usize>, begun: &[u32], end: u32) {
+        for level in levels.start.max(self.lowest_counted)..levels.end {
+            let begun = begun.get(level).copied().unwrap_or(end);
+            self.levels[level].tokens.push(end - begun);
+        }
+    }
+
+    fn finish(mut self) -> Vec<Level> {
+        for level in 1..self.levels.len() {
+            let children = self.levels[level].words.len() as u32;
+            self.levels[level - 1].children.push(children);
+        }
+        self.levels
+    }
+}
+
+/// Finds the ends of all n-grams from trigrams up. `places` and `shapes` are those of all windows, in lexicographic order.
+fn find_suffixes(
+    tokens: usize,
+    order: usize,
+    parts: &mut [Part],
+    places: &[u32],
+    shapes: &[Shape],
+    control: &Control,
+) -> Result<()> {
+    let mut ranges = Vec::with_capacity(parts.len());
+    for part in &*parts {
+        let start = ranges.last().map_or(0, |range: &Range<usize>| range.end);
+        let end_mark = part.first_words.contains(&END);
+        let size = part.levels[0].tokens.iter().map(|&tokens| tokens as usize).sum::<usize>();
+        let skipped =
+            if end_mark { part.levels[0].tokens[(END - part.first_words.start) as usize] as usize } else { 0 };
+        ranges.push(start..start + size - skipped);
+    }
+    let mut lowest = 1;
+    while lowest + 1 < order {
+        let width = WIDTH.min(order - 1 - lowest);
+        let levels = lowest..lowest + width;
+        let mut numbers = Pages::<u32>::zeroed(tokens * width);
+        let numbers = numbers.as_atomic();
+        parts.par_iter().zip(&ranges).try_for_each(|(part, range)| {
+            control.check()?;
+            // The number behind that of the n-gram of each level that the walk is inside of.
+            let mut next: Vec<u32> = part.bases[levels.clone()].to_vec();
+            for (&place, shape) in places[range.clone()].iter().zip(&shapes[range.clone()]) {
+                let (shared, length) = (usize::from(shape.shared), usize::from(shape.length));
+                for level in shared.max(levels.start)..length.min(levels.end) {
+                    next[level - lowest] += 1;
+                }
+                let at = place as usize * width;
+                for (number, next) in numbers[at..at + width].iter().zip(&next).take(length.saturating_sub(lowest)) {
+                    number.store(next - 1, Relaxed);
+                }
+            }
+            Ok(())
+        })?;
+        parts.par_iter_mut().zip(&ranges).try_for_each(|(part, range)| {
+            control.check()?;
+            for level in levels.clone() {
+                let size = part.size(level + 1);
+                part.levels[level + 1].suffixes.reserve_exact(size);
+            }
+            let places = &places[range.clone()];
+            for ((number, &place), shape) in places.iter().enumerate().zip(&shapes[range.clone()]) {
+                if let Some(&ahead) = places.get(number + AHEAD) {
+                    prefetch(numbers, (ahead as usize + 1) * width);
+                }
+                let (shared, length) = (usize::from(shape.shared), usize::from(shape.length));
+                let at = (place as usize + 1) * width;
+                for level in shared.max(levels.start + 1)..length.min(levels.end + 1) {
+                    let number = numbers[at + level - 1 - lowest].load(Relaxed);
+                    part.levels[level].suffixes.push(number);
+                }
+            }
+            Ok(())
+        })?;
+        lowest += width;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -212,64 +492,86 @@ mod tests {
 
     use super::*;
 
-    /// The n-grams of an order, words reversed, with how often they occur and how many words precede them.
-    fn expected(sentences: &[Vec<u32>], order: usize) -> BTreeMap<Vec<u32>, (u32, BTreeMap<u32, u32>)> {
-        let mut grams: BTreeMap<Vec<u32>, (u32, BTreeMap<u32, u32>)> = BTreeMap::new();
-        for sentence in sentences {
-            for end in 1..sentence.len() {
-                if let Some(start) = (end + 1).checked_sub(order) {
-                    let words = sentence[start..=end].iter().rev().copied().collect();
-                    let gram = grams.entry(words).or_default();
-                    gram.0 += 1;
-                    if let Some(before) = start.checked_sub(1) {
-                        *gram.1.entry(sentence[before]).or_default() += 1;
-                    }
-                }
-            }
+    /// How often each n-gram of an order occurs.
+    fn expected(sentences: &[Vec<u32>], order: usize) -> BTreeMap<Vec<u32>, u32> {
+        let mut grams = BTreeMap::new();
+        for window in sentences.iter().flat_map(|sentence| sentence.windows(order)) {
+            *grams.entry(window.to_vec()).or_default() += 1;
         }
         grams
     }
 
+    /// The words of every n-gram, by order and number.
+    fn spelled(counted: &Counted) -> Vec<Vec<Vec<u32>>> {
+        let mut levels = vec![Vec::new(); counted.sizes.len()];
+        for part in &counted.parts {
+            let mut below: Vec<Vec<u32>> = part.first_words.clone().map(|word| vec![word]).collect();
+            for level in 1..levels.len() {
+                let mut grams = Vec::new();
+                for (context, children) in below.iter().zip(part.levels[level - 1].children.windows(2)) {
+                    for &word in &part.levels[level].words[children[0] as usize..children[1] as usize] {
+                        grams.push([context.as_slice(), &[word]].concat());
+                    }
+                }
+                levels[level - 1].append(&mut below);
+                below = grams;
+            }
+            levels[counted.sizes.len() - 1].append(&mut below);
+        }
+        levels
+    }
+
     proptest! {
         #[test]
-        fn grams_equal_those_of_a_map(
-            sentences in prop::collection::vec(prop::collection::vec(2_u32..7, 0..9), 1..20),
-            order in 1..8_usize,
+        fn the_trie_holds_what_a_map_does(
+            sentences in prop::collection::vec(prop::collection::vec(prop_oneof![Just(0_u32), 3_u32..7], 0..9), 1..20),
+            order in 1..15_usize,
             wide in prop::sample::select(vec![7, 1000, 1_000_000, 2_000_000_000]),
+            all in any::<bool>(),
         ) {
             let sentences: Vec<Vec<u32>> =
-                sentences.iter().map(|words| [&[BEGIN], words.as_slice(), &[2]].concat()).collect();
-            let corpus = Corpus::from_sentences(sentences.concat(), 7)?;
+                sentences.iter().map(|words| [&[BEGIN], words.as_slice(), &[END]].concat()).collect();
+            let corpus = Corpus::from_sentences(&sentences.concat(), 7)?;
             let bits = (u32::BITS - u32::leading_zeros(wide)) as usize;
-            let sorted = match (order - 1).div_ceil(64 / bits) {
-                0 | 1 => sort_wide::<1>(&corpus, order, bits, &Control::default())?,
-                _ => sort_wide::<5>(&corpus, order, bits, &Control::default())?,
+            let counted = match (order - 1) * bits {
+                0..=96 => count_wide::<1>(&corpus, order, bits, all, &Control::default())?,
+                _ => count_wide::<5>(&corpus, order, bits, all, &Control::default())?,
             };
-            let mut below: Vec<Vec<u32>> = Vec::new();
-            for low in 1..=order {
-                let mut found = Vec::new();
-                let mut names = Vec::new();
-                let mut before = 0;
-                for chunk in &sorted.chunks {
-                    for gram in sorted.grams(chunk, low) {
-                        let end = sorted.ends[gram.first] as usize;
-                        let words: Vec<u32> = corpus.ids()[end + 1 - low..=end].iter().rev().copied().collect();
-                        if low > 1 {
-                            prop_assert_eq!(&below[before + gram.suffix], &words[..low - 1]);
-                        }
-                        found.push((words.clone(), gram.tokens, gram.extensions));
-                        names.push(words);
-                    }
-                    before += if low > 1 { sorted.grams(chunk, low - 1).count() } else { 0 };
+            let found = spelled(&counted);
+            for (level, found) in found.iter().enumerate() {
+                let expected = expected(&sentences, level + 1);
+                let unigrams: Vec<Vec<u32>> = (0..7).map(|word| vec![word]).collect();
+                let words = if level == 0 { unigrams } else { expected.keys().cloned().collect() };
+                prop_assert_eq!(found, &words);
+                prop_assert_eq!(found.len(), counted.sizes[level]);
+                for (number, words) in (0..).zip(found) {
+                    prop_assert_eq!(counted.find(words), Some(number));
                 }
-                let expected: Vec<_> = expected(&sentences, low)
-                    .into_iter()
-                    .map(|(words, (tokens, before))| {
-                        (words, tokens, if low < order { before.len() as u32 } else { 0 })
-                    })
-                    .collect();
-                prop_assert_eq!(found, expected);
-                below = names;
+            }
+            prop_assert_eq!(counted.find(&[3, BEGIN][..order.min(2)]), (order == 1).then_some(3));
+            let (part, ranges) = &counted.begin;
+            for (level, found) in found.iter().enumerate() {
+                let base = counted.parts[*part].bases[level] as usize;
+                let begin = base + ranges[level].start..base + ranges[level].end;
+                prop_assert!((0..).zip(found).all(|(number, words)| begin.contains(&number) == (words[0] == BEGIN)));
+            }
+            for part in &counted.parts {
+                for (level, tokens) in part.levels.iter().map(|level| &level.tokens).enumerate() {
+                    if level == 0 || level == order - 1 || all || part.first_words.contains(&BEGIN) {
+                        prop_assert_eq!(tokens.len(), part.size(level));
+                        let grams = &found[level][part.bases[level] as usize..][..tokens.len()];
+                        let expected = expected(&sentences, level + 1);
+                        for (words, tokens) in grams.iter().zip(tokens).filter(|(words, _)| *words != &[BEGIN]) {
+                            prop_assert_eq!(*tokens, expected.get(words).copied().unwrap_or_default());
+                        }
+                    }
+                    if level > 0 {
+                        let grams = &found[level][part.bases[level] as usize..][..part.size(level)];
+                        for (words, &suffix) in grams.iter().zip(part.levels[level].suffixes()) {
+                            prop_assert_eq!(&found[level - 1][suffix as usize], &words[1..]);
+                        }
+                    }
+                }
             }
         }
     }

@@ -1,51 +1,37 @@
 //! Stage 5: interpolated probabilities.
 //!
-//! Input: the adjusted counts of one order in suffix order, the context of each n-gram, and the probabilities of the
-//! order below. Output: p(w | context) = (c - D(c)) / denominator + gamma p(w | shorter context), in suffix order, where
-//! the shorter context's n-gram is the one that was met last in the order below. Below unigrams lies the uniform
-//! distribution over all words but `<s>`. (Chen and Goodman 1998, page 20.)
+//! Input: the adjusted counts of one order, and the probabilities of the order below. Output:
+//! p(w | context) = (c - D(c)) / denominator + gamma p(w | shorter context), and the back-off weights gamma of the contexts.
+//! Below unigrams lies the uniform distribution over all words but `<s>`. (Chen and Goodman 1998, page 20.)
 
-use std::ops::Range;
-
-use lmfast_base::{Control, Result};
+use lmfast_base::{Control, Pages, Result, prefetch};
 use rayon::prelude::*;
 
-use crate::corpus::{BEGIN, Corpus, UNKNOWN};
-use crate::count::Sorted;
+use crate::adjust::Adjusted;
+use crate::corpus::{BEGIN, UNKNOWN};
+use crate::count::Counted;
 use crate::discount::Discount;
 use crate::initial::Context;
+use crate::prune::Kept;
 
-/// An n-gram with its probability.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Entry {
-    /// The last word.
-    pub(crate) word: u32,
-    /// The probability itself, not its logarithm.
-    pub(crate) probability: f32,
-    /// The node of the n-gram without its first word.
-    pub(crate) suffix: u32,
-}
-
-/// The order below: its n-grams in suffix order.
-pub(crate) struct Lower<'a> {
-    pub(crate) probabilities: &'a [f32],
-    pub(crate) nodes: &'a [u32],
-    /// How many n-grams each chunk has; nothing for unigrams, which stand under their words' ids.
-    pub(crate) sizes: Option<&'a [usize]>,
-}
+/// How many n-grams ahead memory is asked for.
+const AHEAD: usize = 32;
 
 /// The probabilities of unigrams, by id.
 ///
 /// Without interpolation the mass that discounting frees goes to the unknown word alone, as in `SRILM`. `<s>` has
 /// probability 1: it is only ever a context.
 pub(crate) fn unigrams(
-    counts: &[u32],
-    context: &Context,
+    counted: &Counted,
+    kept: &Kept,
+    adjusted: &Adjusted,
     discount: &Discount,
     uniform: f32,
     interpolate: bool,
-) -> Vec<f32> {
-    let probability = |(&count, id)| {
+) -> Pages<f32> {
+    let counts = || counted.parts.iter().flat_map(|part| adjusted.of(part)).copied().zip(0..);
+    let context = Context::new(counts().map(|(count, id)| (count, kept.keeps(0, id))), discount);
+    let probability = |(count, id)| {
         let own = discount.apply(count) / context.denominator;
         match id {
             BEGIN => 1.0,
@@ -54,59 +40,69 @@ pub(crate) fn unigrams(
             _ => own,
         }
     };
-    counts.iter().zip(0..).map(probability).collect()
+    let mut probabilities = Pages::zeroed(counted.sizes[0]);
+    probabilities.iter_mut().zip(counts().map(probability)).for_each(|(slot, probability)| *slot = probability);
+    probabilities
 }
 
-/// The n-grams of one order, at least 2, in suffix order.
-pub(crate) struct Level<'a> {
-    pub(crate) order: usize,
-    pub(crate) counts: &'a [u32],
-    pub(crate) sizes: &'a [usize],
-    /// Parallel to `counts`: the context's place in `table`.
-    pub(crate) contexts: &'a [u32],
-    pub(crate) table: &'a [Context],
-    pub(crate) discount: Discount,
+/// The outcome for one order.
+pub(crate) struct Interpolated {
+    /// Of every n-gram, kept or not, the probability itself, not its logarithm.
+    pub(crate) probabilities: Pages<f32>,
+    /// Of every n-gram of the order below the back-off weight: 1 if nothing follows it.
+    pub(crate) backoffs: Pages<f32>,
 }
 
-/// The entries of one order, in suffix order.
-pub(crate) fn entries(
-    corpus: &Corpus,
-    sorted: &Sorted,
-    level: &Level<'_>,
-    lower: &Lower<'_>,
+/// The probabilities of the n-grams of `level` + 1 words, at least 2, given those of the order below.
+pub(crate) fn interpolate(
+    counted: &Counted,
+    kept: &Kept,
+    level: usize,
+    adjusted: &Adjusted,
+    discount: &Discount,
+    lower: &[f32],
     control: &Control,
-) -> Result<Vec<Entry>> {
-    let places = ranges(level.sizes);
-    let lower_places = lower.sizes.map(ranges);
-    let chunk_entries = |index: usize, chunk: &Range<usize>| {
-        let place = places[index].clone();
-        let base = lower_places.as_ref().map(|places| places[index].start);
-        let entry = |((gram, &count), &context): ((crate::count::Gram, &u32), &u32)| {
-            let word = corpus.ids()[sorted.ends[gram.first] as usize];
-            let below = base.map_or(word as usize, |base| base + gram.suffix);
-            let context = &level.table[context as usize];
-            let own = level.discount.apply(count) / context.denominator;
-            let probability = own + context.gamma * lower.probabilities[below];
-            Entry { word, probability, suffix: lower.nodes[below] }
-        };
-        let grams = sorted.grams(chunk, level.order);
-        grams.zip(&level.counts[place.clone()]).zip(&level.contexts[place]).map(entry).collect::<Vec<_>>()
-    };
-    let parts = sorted.chunks.par_iter().enumerate().map(|(index, chunk)| {
+) -> Result<Interpolated> {
+    let mut probabilities = Pages::zeroed(counted.sizes[level]);
+    let mut backoffs = Pages::zeroed(counted.sizes[level - 1]);
+    let slots = split(&mut probabilities, counted.parts.iter().map(|part| part.size(level)));
+    let below = split(&mut backoffs, counted.parts.iter().map(|part| part.size(level - 1)));
+    counted.parts.par_iter().zip(slots).zip(below).try_for_each(|((part, probabilities), backoffs)| {
         control.check()?;
-        Ok(chunk_entries(index, chunk))
-    });
-    Ok(parts.collect::<Result<Vec<_>>>()?.concat())
+        let (counts, suffixes, base) = (adjusted.of(part), part.levels[level].suffixes(), part.bases[level]);
+        for (context, backoff) in part.levels[level - 1].children.windows(2).zip(backoffs) {
+            let successors = context[0] as usize..context[1] as usize;
+            if successors.is_empty() {
+                *backoff = 1.0;
+                continue;
+            }
+            let flags = (base + context[0]..base + context[1]).map(|number| kept.keeps(level, number));
+            let Context { denominator, gamma } =
+                Context::new(counts[successors.clone()].iter().copied().zip(flags), discount);
+            let own = counts[successors.clone()].iter().map(|&count| discount.apply(count) / denominator);
+            let ends = successors.clone().zip(&suffixes[successors.clone()]);
+            for ((slot, own), (at, &suffix)) in probabilities[successors].iter_mut().zip(own).zip(ends) {
+                if let Some(&ahead) = suffixes.get(at + AHEAD) {
+                    prefetch(lower, ahead as usize);
+                }
+                *slot = own + gamma * lower[suffix as usize];
+            }
+            *backoff = gamma;
+        }
+        Ok(())
+    })?;
+    Ok(Interpolated { probabilities, backoffs })
 }
 
-/// Ranges of these sizes one behind the other.
-pub(crate) fn ranges(sizes: &[usize]) -> Vec<Range<usize>> {
-    let mut start = 0;
-    let range = |&size: &usize| {
-        start += size;
-        start - size..start
-    };
-    sizes.iter().map(range).collect()
+/// Cuts a slice into pieces of these sizes.
+pub(crate) fn split<T>(slice: &mut [T], sizes: impl Iterator<Item = usize>) -> Vec<&mut [T]> {
+    let (mut left, mut pieces) = (slice, Vec::new());
+    for size in sizes {
+        let piece;
+        (piece, left) = left.split_at_mut(size);
+        pieces.push(piece);
+    }
+    pieces
 }
 
 /// The logarithm of a probability, which rounding does not let rise above 0.

@@ -6,27 +6,30 @@
 //! | stage | file | input | output |
 //! |---|---|---|---|
 //! | 0 | [`corpus`], [`words`] | token ids, or text | sentences of ids, `<s> ... </s>` each |
-//! | 1 | `count` | the corpus | where each n-gram ends, in suffix order, with the words shared with its neighbour |
-//! | 2 | `adjust` | those | adjusted counts of one order, in suffix order, and how many n-grams have each small count |
+//! | 1 | `count`, `prune` | the corpus | the n-grams of all orders as a trie, how often each occurs, which are kept |
+//! | 2 | `adjust` | the trie | adjusted counts of one order, and how many n-grams have each small count |
 //! | 3 | [`discount`] | numbers of small counts | the discounts D1, D2, D3+ of the order |
-//! | 4 | `initial` | adjusted counts | denominator and back-off weight of every context |
-//! | 5 | `interpolate` | both | interpolated probabilities, in suffix order |
+//! | 4 | `initial` | adjusted counts | denominator and back-off weight of a context |
+//! | 5 | `interpolate` | both | interpolated probabilities |
+//! | 6 | `assemble` | those | the nodes of a [`Model`] |
 //!
-//! `pipeline` wires them, order by order, into a [`Model`]: a trie read from the first word on, in which
-//! a context's successors lie together. *Suffix order* compares the last word first, then the one before it, and so on.
+//! `pipeline` wires them, order by order. The trie is read from the first word on: a context's successors lie together.
 //! All logarithms are to base 10.
 
 mod adjust;
 pub mod arpa;
+mod assemble;
 pub mod corpus;
 mod count;
 pub mod discount;
 mod distribution;
 mod generate;
+mod grams;
 mod initial;
 mod interpolate;
 mod model;
 mod pipeline;
+mod prune;
 mod score;
 mod vocabulary;
 pub mod words;
@@ -35,6 +38,7 @@ pub mod words;
 mod naive;
 
 pub use generate::Sampling;
+pub use grams::{Grams, count_ngrams};
 pub use model::{Kind, Model};
 pub use pipeline::{Options, Report, estimate};
 pub use score::{Perplexity, TokenScore};

@@ -18,12 +18,14 @@ struct Naive {
     words: u32,
     /// `successors[n][context][word]` is the adjusted count of an n-gram.
     successors: Vec<HashMap<Vec<u32>, HashMap<u32, u64>>>,
+    /// N-grams that occur too seldom to be kept.
+    pruned: HashSet<Vec<u32>>,
     discounts: Vec<Discount>,
 }
 
 impl Naive {
-    fn new(sentences: &[Vec<u32>], order: usize, words: u32, discounts: Vec<Discount>) -> Self {
-        let mut successors = vec![HashMap::new()];
+    fn new(sentences: &[Vec<u32>], prune: &[u64], words: u32, discounts: Vec<Discount>) -> Self {
+        let (mut successors, mut pruned, order) = (vec![HashMap::new()], HashSet::new(), discounts.len());
         for n in 1..=order {
             let mut raw: HashMap<&[u32], u64> = HashMap::new();
             let mut before: HashMap<&[u32], HashSet<u32>> = HashMap::new();
@@ -39,6 +41,9 @@ impl Naive {
             let mut level: HashMap<Vec<u32>, HashMap<u32, u64>> = HashMap::new();
             #[expect(clippy::iter_over_hash_type, reason = "fills another map")]
             for (gram, count) in raw {
+                if count <= prune.get(n - 1).or(prune.last()).copied().unwrap_or_default() {
+                    pruned.insert(gram.to_vec());
+                }
                 let (word, context) = (gram[n - 1], gram[..n - 1].to_vec());
                 let is_raw = n == order || gram[0] == BEGIN;
                 let count = if is_raw { count } else { before[gram].len() as u64 };
@@ -46,7 +51,7 @@ impl Naive {
             }
             successors.push(level);
         }
-        Self { order, words, successors, discounts }
+        Self { order, words, successors, pruned, discounts }
     }
 
     fn probability(&self, context: &[u32], word: u32) -> f64 {
@@ -58,8 +63,11 @@ impl Naive {
         let amounts = self.discounts[context.len()].amounts.map(f64::from);
         let amount = |count: u64| amounts[count.min(3) as usize];
         let total: u64 = successors.values().sum();
-        let freed: f64 = successors.values().map(|&count| amount(count)).sum();
-        let own = successors.get(&word).map_or(0.0, |&count| count as f64 - amount(count));
+        let is_pruned = |word: &u32| self.pruned.contains(&[context, &[*word]].concat());
+        let freed = |(word, &count)| if is_pruned(word) { count as f64 } else { amount(count) };
+        let freed: f64 = successors.iter().map(freed).sum();
+        let own =
+            successors.get(&word).filter(|_| !is_pruned(&word)).map_or(0.0, |&count| count as f64 - amount(count));
         own / total as f64 + freed / total as f64 * lower()
     }
 
@@ -72,11 +80,21 @@ impl Naive {
 }
 
 fn model(sentences: &[Vec<u32>], order: usize, words: u32) -> Result<(Model, Vec<Discount>)> {
-    let corpus = Corpus::from_sentences(sentences.concat(), words)?;
+    pruned_model(sentences, order, Vec::new(), words)
+}
+
+fn pruned_model(sentences: &[Vec<u32>], order: usize, prune: Vec<u64>, words: u32) -> Result<(Model, Vec<Discount>)> {
+    let corpus = Corpus::from_sentences(&sentences.concat(), words)?;
     let vocabulary = Vocabulary::of_tokens((SPECIALS..words).map(|id| format!("w{id}")));
-    let options =
-        Options { order, discount_fallback: Some(DEFAULT_FALLBACK), interpolate_unigrams: true, vocab_pad: 0 };
-    let (model, report) = estimate(&corpus, vocabulary, Kind::Tokens, &options, &Control::default())?;
+    let options = Options {
+        order,
+        prune,
+        vocabulary: None,
+        discount_fallback: Some(DEFAULT_FALLBACK),
+        interpolate_unigrams: true,
+        vocab_pad: 0,
+    };
+    let (model, report) = estimate(corpus, vocabulary, Kind::Tokens, &options, &Control::default())?;
     Ok((model, report.discounts))
 }
 
@@ -92,10 +110,13 @@ proptest! {
     fn distributions_are_those_of_the_oracle_and_sum_to_one(
         sentences in corpora(),
         order in prop_oneof![1..7_usize, Just(20)],
+        prune in prop::collection::vec(0_u64..2, 0..5),
         histories in prop::collection::vec(prop::collection::vec(prop_oneof![5 => 3_u32..7, 1 => 0_u32..1, 1 => 7_u32..8], 0..8), 8),
     ) {
-        let (model, discounts) = model(&sentences, order, 8)?;
-        let naive = Naive::new(&sentences, order, 8, discounts);
+        let mut prune: Vec<u64> = prune.into_iter().take(order - 1).scan(0, |sum, more| { *sum += more; Some(*sum) }).collect();
+        prune.insert(0, 0);
+        let (model, discounts) = pruned_model(&sentences, order, prune.clone(), 8)?;
+        let naive = Naive::new(&sentences, &prune, 8, discounts);
         let seen = sentences.iter().map(|sentence| &sentence[1..sentence.len() - 1]);
         for history in histories.iter().map(Vec::as_slice).chain(seen) {
             let (found, expected) = (model.next_distribution(history), naive.distribution(history));

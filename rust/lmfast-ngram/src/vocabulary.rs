@@ -42,6 +42,15 @@ impl Vocabulary {
         std::str::from_utf8(word_bytes(self.text.as_slice(), self.ends.as_slice(), id)).unwrap_or_default()
     }
 
+    /// The special words and those of the others that are kept, which move up.
+    pub(crate) fn keep(&self, keeps: impl Fn(u32) -> bool) -> Self {
+        let mut builder = Builder::new();
+        for id in (builder.len() as u32..self.len() as u32).filter(|&id| keeps(id)) {
+            builder.append(self.word(id));
+        }
+        builder.finish()
+    }
+
     /// A view for many look-ups.
     pub fn lookup(&self) -> Lookup<'_> {
         Lookup { text: self.text.as_slice(), ends: self.ends.as_slice(), slots: self.slots.as_slice() }

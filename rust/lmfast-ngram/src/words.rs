@@ -4,6 +4,7 @@
 //! numbered as they first appear, behind `<unk>` 0, `<s>` 1 and `</s>` 2.
 
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use lmfast_base::source::Documents;
 use lmfast_base::{Control, Error, Result};
@@ -25,6 +26,8 @@ pub enum Unknown {
     Skip,
     /// An error.
     Error,
+    /// An ordinary word, and so are the sentence marks.
+    AllWords,
 }
 
 /// Provisional ids of words that one batch saw first start here.
@@ -35,13 +38,15 @@ const NEW: u32 = 1 << 31;
 pub struct Reader {
     unknown: Unknown,
     vocabulary: Builder,
+    /// The ids of sentence marks that are ordinary words.
+    marks: Vec<(&'static str, Option<u32>)>,
     ids: Vec<u32>,
 }
 
 impl Reader {
     /// Holds no text yet.
     pub fn new(unknown: Unknown) -> Self {
-        Self { unknown, vocabulary: Builder::new(), ids: Vec::new() }
+        Self { unknown, vocabulary: Builder::new(), marks: vec![("<s>", None), ("</s>", None)], ids: Vec::new() }
     }
 
     /// Reads documents. `file` is where they come from, one a line, for messages. Uses the current pool of threads; the
@@ -51,21 +56,26 @@ impl Reader {
     /// What `batches` fails with; a word that [`Unknown`] refuses.
     pub fn read(
         &mut self,
-        batches: impl Iterator<Item = Result<Documents>>,
+        batches: impl Iterator<Item = Result<Documents>> + Send,
         file: Option<&Path>,
         control: &Control,
     ) -> Result<()> {
+        let mut batches = batches;
         let mut documents_before = 0;
-        let mut batches = batches.peekable();
-        while batches.peek().is_some() {
-            let group: Vec<Documents> =
-                batches.by_ref().take(2 * rayon::current_num_threads()).collect::<Result<_>>()?;
+        let recent: Vec<Mutex<Recent>> = (0..rayon::current_num_threads()).map(|_| Mutex::default()).collect();
+        let mut group = take(&mut batches)?;
+        while !group.is_empty() {
             control.check()?;
             let lookup = self.vocabulary.lookup();
-            let parts: Vec<_> = group.par_iter().map(|documents| Part::read(documents, lookup, self.unknown)).collect();
+            let read = |documents| {
+                let thread = rayon::current_thread_index().unwrap_or(0);
+                let mut recent = recent[thread].lock().unwrap_or_else(PoisonError::into_inner);
+                Part::read(documents, lookup, &mut recent, self.unknown)
+            };
+            let (parts, next) = rayon::join(|| group.par_iter().map(read).collect::<Vec<_>>(), || take(&mut batches));
             for (documents, part) in group.iter().zip(parts) {
                 let part = part.map_err(|refused| refused.error(documents_before, file))?;
-                let new: Vec<u32> = part.words.iter().map(|word| self.vocabulary.find_or_append(word)).collect();
+                let new: Vec<u32> = part.words.iter().map(|word| self.word(word)).collect();
                 if self.vocabulary.len() > NEW as usize {
                     return Err(Error::invalid(format!("more than {NEW} different words: is this text?")));
                 }
@@ -73,8 +83,17 @@ impl Reader {
                 documents_before += documents.len() as u64;
                 control.advance(documents.source_bytes);
             }
+            group = next?;
         }
         Ok(())
+    }
+
+    /// The id of a word that a batch saw first, which is new if the word is.
+    fn word(&mut self, word: &str) -> u32 {
+        match self.marks.iter_mut().find(|(mark, _)| *mark == word) {
+            Some((_, id)) => *id.get_or_insert_with(|| self.vocabulary.append(word)),
+            None => self.vocabulary.find_or_append(word),
+        }
     }
 
     /// Whether there is no sentence yet.
@@ -87,8 +106,43 @@ impl Reader {
     /// # Errors
     /// [`Error::Invalid`] if there is no sentence or there are too many tokens.
     pub fn finish(self) -> Result<(Corpus, Vocabulary)> {
-        let corpus = Corpus::from_sentences(self.ids, self.vocabulary.len() as u32)?;
+        let corpus = Corpus::from_sentences(&self.ids, self.vocabulary.len() as u32)?;
         Ok((corpus, self.vocabulary.finish()))
+    }
+}
+
+/// Takes some batches.
+fn take(batches: &mut impl Iterator<Item = Result<Documents>>) -> Result<Vec<Documents>> {
+    batches.take(4 * rayon::current_num_threads()).collect()
+}
+
+/// Short words that a thread met lately, under their hashes: what most look-ups find, in memory that is near.
+struct Recent {
+    /// A word's bytes in the lower ones, its length in the highest; and its id.
+    slots: Vec<(u128, u32)>,
+}
+
+impl Default for Recent {
+    fn default() -> Self {
+        Self { slots: vec![(0, 0); 1 << Self::BITS] }
+    }
+}
+
+impl Recent {
+    const BITS: u32 = 14;
+
+    /// A word of up to 15 bytes as a number.
+    fn pack(word: &[u8]) -> Option<u128> {
+        let mut bytes = [0; 16];
+        bytes.get_mut(..15)?.get_mut(..word.len())?.copy_from_slice(word);
+        bytes[15] = word.len() as u8;
+        Some(u128::from_le_bytes(bytes))
+    }
+
+    fn slot(&mut self, packed: u128) -> &mut (u128, u32) {
+        let folded = packed as u64 ^ (packed >> 64) as u64;
+        let hash = folded.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        &mut self.slots[(hash >> (u64::BITS - Self::BITS)) as usize]
     }
 }
 
@@ -99,31 +153,48 @@ struct Part<'a> {
 }
 
 impl<'a> Part<'a> {
-    fn read(documents: &'a Documents, lookup: Lookup<'_>, unknown: Unknown) -> std::result::Result<Self, Refused> {
+    fn read(
+        documents: &'a Documents,
+        lookup: Lookup<'_>,
+        recent: &mut Recent,
+        unknown: Unknown,
+    ) -> std::result::Result<Self, Refused> {
         let mut part = Self { ids: Vec::with_capacity(documents.text_bytes() / 4), words: Vec::new() };
         let mut seen = FxHashMap::default();
         for (document, number) in documents.iter().zip(0..) {
             for (line, line_number) in lines(document).zip(0..) {
                 part.ids.push(BEGIN);
                 for word in split(line) {
-                    if let Some(special) = Special::of(word) {
+                    let packed = Recent::pack(word.as_bytes());
+                    if let Some(packed) = packed
+                        && let &mut (known, id) = recent.slot(packed)
+                        && known == packed
+                    {
+                        part.ids.push(id);
+                        continue;
+                    }
+                    let special = Special::of(word);
+                    if let Some(special) = &special {
                         match (special, unknown) {
                             (_, Unknown::Skip) => continue,
                             (Special::Unknown, Unknown::Unknown) => {
                                 part.ids.push(UNKNOWN);
                                 continue;
                             }
-                            (Special::Unknown, Unknown::Word) => {}
+                            (Special::Unknown, Unknown::Word) | (_, Unknown::AllWords) => {}
                             _ => return Err(Refused { word: word.to_owned(), document: number, line: line_number }),
                         }
                     }
-                    let id = lookup.find(word.as_bytes()).unwrap_or_else(|| {
+                    let id = if special.is_none() { lookup.find(word.as_bytes()) } else { None };
+                    if let (Some(packed), Some(id)) = (packed, id) {
+                        *recent.slot(packed) = (packed, id);
+                    }
+                    part.ids.push(id.unwrap_or_else(|| {
                         *seen.entry(word).or_insert_with(|| {
                             part.words.push(word);
                             NEW + part.words.len() as u32 - 1
                         })
-                    });
-                    part.ids.push(id);
+                    }));
                 }
                 part.ids.push(END);
             }
@@ -176,7 +247,16 @@ pub fn lines(document: &str) -> impl Iterator<Item = &str> {
 
 /// The words of a line, or of a text whose line ends are white space.
 pub fn split(line: &str) -> impl Iterator<Item = &str> {
-    line.split(['\0', '\t', '\n', '\r', ' ']).filter(|word| !word.is_empty())
+    let is_space = |byte: &u8| matches!(byte, b'\0' | b'\t' | b'\n' | b'\r' | b' ');
+    let mut rest = line;
+    std::iter::from_fn(move || {
+        let start = rest.bytes().position(|byte| !is_space(&byte))?;
+        rest = &rest[start..];
+        let end = rest.bytes().position(|byte| is_space(&byte)).unwrap_or(rest.len());
+        let word;
+        (word, rest) = rest.split_at(end);
+        Some(word)
+    })
 }
 
 #[cfg(test)]

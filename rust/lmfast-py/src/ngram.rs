@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use lmfast_base::source::{Files, Options as SourceOptions};
 use lmfast_base::{Control, Error, Result, threads};
-use lmfast_ngram::corpus::Corpus;
+use lmfast_ngram::corpus::{Corpus, SPECIALS};
 use lmfast_ngram::words::{Reader, Unknown};
-use lmfast_ngram::{Kind, Model, Options, Report, Sampling, Vocabulary, estimate};
+use lmfast_ngram::{Grams, Kind, Model, Options, Report, Sampling, Vocabulary, count_ngrams, estimate};
 use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
@@ -18,7 +18,7 @@ use crate::source::{Batches, open};
 
 /// An integer array as Python hands it over.
 #[derive(FromPyObject)]
-enum Tokens<'py> {
+pub(crate) enum Tokens<'py> {
     U16(PyReadonlyArray1<'py, u16>),
     U32(PyReadonlyArray1<'py, u32>),
     I32(PyReadonlyArray1<'py, i32>),
@@ -75,19 +75,21 @@ enum Text<'py> {
 
 fn options(
     order: usize,
+    prune: Vec<u64>,
+    vocabulary: Option<Vec<String>>,
     discount_fallback: Option<(f32, f32, f32)>,
     interpolate_unigrams: bool,
     vocab_pad: u64,
 ) -> Options {
     let discount_fallback = discount_fallback.map(|(one, two, more)| [one, two, more]);
-    Options { order, discount_fallback, interpolate_unigrams, vocab_pad }
+    Options { order, prune, vocabulary, discount_fallback, interpolate_unigrams, vocab_pad }
 }
 
 fn in_pool<T: Send>(threads: Option<usize>, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     threads::pool(threads)?.install(work)
 }
 
-/// A source of text for a model of words: every line of a file is a document there.
+/// A source of text for a model of words: every line of a file is a document there, with its line end.
 enum Lines {
     Files(Vec<PathBuf>, SourceOptions),
     Documents(Batches),
@@ -95,7 +97,7 @@ enum Lines {
 
 impl Lines {
     fn open(source: &Bound<'_, PyAny>, text_field: String) -> PyResult<Self> {
-        let options = SourceOptions { lines: true, text_field, ..SourceOptions::default() };
+        let options = SourceOptions { lines: true, text_field, keep_line_ends: true };
         if let Ok(paths) = source.extract::<Vec<PathBuf>>() {
             return Ok(Self::Files(paths, options));
         }
@@ -128,13 +130,15 @@ impl Lines {
 impl NgramModel {
     /// Estimates a model of the white-space words of text.
     #[staticmethod]
-    #[pyo3(signature = (source, order, *, text_field, discount_fallback, interpolate_unigrams, vocab_pad, unk, threads, progress))]
+    #[pyo3(signature = (source, order, *, text_field, prune, vocabulary, discount_fallback, interpolate_unigrams, vocab_pad, unk, threads, progress))]
     #[expect(clippy::too_many_arguments, reason = "one for each option of the Python face")]
     fn train_words(
         py: Python<'_>,
         source: &Bound<'_, PyAny>,
         order: usize,
         text_field: String,
+        prune: Vec<u64>,
+        vocabulary: Option<Vec<String>>,
         discount_fallback: Option<(f32, f32, f32)>,
         interpolate_unigrams: bool,
         vocab_pad: u64,
@@ -154,13 +158,13 @@ impl NgramModel {
             }
         };
         let source = Lines::open(source, text_field)?;
-        let options = options(order, discount_fallback, interpolate_unigrams, vocab_pad);
+        let options = options(order, prune, vocabulary, discount_fallback, interpolate_unigrams, vocab_pad);
         let trained = gate::run(py, progress, |control| {
             in_pool(threads, || {
                 let mut reader = Reader::new(unknown);
                 source.read(&mut reader, control)?;
                 let (corpus, vocabulary) = reader.finish()?;
-                estimate(&corpus, vocabulary, Kind::Words, &options, control)
+                estimate(corpus, vocabulary, Kind::Words, &options, control)
             })
         })?;
         Ok(Self::trained(trained))
@@ -168,7 +172,7 @@ impl NgramModel {
 
     /// Estimates a model of token ids; `spellings` are the tokens of the whole vocabulary.
     #[staticmethod]
-    #[pyo3(signature = (tokens, offsets, spellings, order, *, discount_fallback, interpolate_unigrams, vocab_pad, threads, progress))]
+    #[pyo3(signature = (tokens, offsets, spellings, order, *, prune, vocabulary, discount_fallback, interpolate_unigrams, vocab_pad, threads, progress))]
     #[expect(clippy::too_many_arguments, reason = "one for each option of the Python face")]
     fn train_tokens(
         py: Python<'_>,
@@ -176,19 +180,21 @@ impl NgramModel {
         offsets: PyReadonlyArray1<'_, u64>,
         spellings: Vec<String>,
         order: usize,
+        prune: Vec<u64>,
+        vocabulary: Option<Vec<String>>,
         discount_fallback: Option<(f32, f32, f32)>,
         interpolate_unigrams: bool,
         vocab_pad: u64,
         threads: Option<usize>,
         progress: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
-        let options = options(order, discount_fallback, interpolate_unigrams, vocab_pad);
+        let options = options(order, prune, vocabulary, discount_fallback, interpolate_unigrams, vocab_pad);
         let offsets = offsets.as_slice()?;
         let vocab_size = spellings.len() as u32;
         let trained = with_tokens!(tokens, slice => gate::run(py, progress, |control| {
             in_pool(threads, || {
                 let corpus = Corpus::from_tokens(slice, offsets, vocab_size, control)?;
-                estimate(&corpus, Vocabulary::of_tokens(spellings), Kind::Tokens, &options, control)
+                estimate(corpus, Vocabulary::of_tokens(spellings), Kind::Tokens, &options, control)
             })
         }))?;
         Ok(Self::trained(trained))
@@ -389,4 +395,55 @@ impl NgramModel {
     fn word(&self, id: u32) -> &str {
         self.model.vocabulary().word(id)
     }
+}
+
+type Counts<'py> = (Bound<'py, PyArray1<u32>>, Bound<'py, PyArray1<u64>>);
+
+fn counts(py: Python<'_>, grams: Grams) -> Counts<'_> {
+    (grams.words.into_pyarray(py), grams.counts.into_pyarray(py))
+}
+
+/// Counts the n-grams of the white-space words of text: their words one behind the other, the counts, and the words.
+#[pyfunction]
+#[pyo3(signature = (source, order, *, text_field, threads, progress))]
+pub(crate) fn count_words<'py>(
+    py: Python<'py>,
+    source: &Bound<'_, PyAny>,
+    order: usize,
+    text_field: String,
+    threads: Option<usize>,
+    progress: Option<&Bound<'_, PyAny>>,
+) -> PyResult<(Counts<'py>, Vec<String>)> {
+    let source = Lines::open(source, text_field)?;
+    let (grams, vocabulary) = gate::run(py, progress, |control| {
+        in_pool(threads, || {
+            let mut reader = Reader::new(Unknown::AllWords);
+            source.read(&mut reader, control)?;
+            let (corpus, vocabulary) = reader.finish()?;
+            Ok((count_ngrams(&corpus, order, control)?, vocabulary))
+        })
+    })?;
+    let words = (SPECIALS..vocabulary.len() as u32).map(|id| vocabulary.word(id).to_owned()).collect();
+    Ok((counts(py, grams), words))
+}
+
+/// Counts the n-grams of token ids: their ids one behind the other, and the counts.
+#[pyfunction]
+#[pyo3(signature = (tokens, offsets, vocab_size, order, *, threads, progress))]
+pub(crate) fn count_tokens<'py>(
+    py: Python<'py>,
+    tokens: Tokens<'_>,
+    offsets: PyReadonlyArray1<'_, u64>,
+    vocab_size: u32,
+    order: usize,
+    threads: Option<usize>,
+    progress: Option<&Bound<'_, PyAny>>,
+) -> PyResult<Counts<'py>> {
+    let offsets = offsets.as_slice()?;
+    let grams = with_tokens!(tokens, slice => gate::run(py, progress, |control| {
+        in_pool(threads, || {
+            count_ngrams(&Corpus::from_tokens(slice, offsets, vocab_size, control)?, order, control)
+        })
+    }))?;
+    Ok(counts(py, grams))
 }

@@ -2,16 +2,10 @@
 
 use std::sync::OnceLock;
 
-use lmfast_base::{Control, Error, Result};
 use rayon::prelude::*;
 
 use super::{Column, Inner, Kind, Leaf, Model, ROOT};
-use crate::initial::Context;
-use crate::interpolate::{Entry, log10_probability};
 use crate::vocabulary::Vocabulary;
-
-/// Nodes are written in pieces of this many.
-const PIECE: usize = 1 << 16;
 
 /// An n-gram of an ARPA file.
 #[derive(Debug, Clone, Copy, Default)]
@@ -60,71 +54,6 @@ impl Builder {
     fn last_level(&self) -> std::ops::Range<usize> {
         let start = self.level_starts.iter().rev().nth(1).map_or(0, |&start| start as usize);
         start..self.words.len()
-    }
-
-    /// Gives the highest level its back-off weights and children, and finds where each child goes.
-    ///
-    /// N-gram `i` of the next level, in suffix order, follows context `contexts[i]`, which is counted within the level
-    /// and is described by `table`. Returns for every place among the children which n-gram comes there: by context, and
-    /// in suffix order within one, so by last word.
-    pub(crate) fn place(&mut self, table: &[Context], contexts: &[u32], control: &Control) -> Result<Vec<u32>> {
-        if self.words.len() + contexts.len() >= u32::MAX as usize {
-            return Err(Error::invalid(format!(
-                "more than {} n-grams: train with a lower order or on a part of the text",
-                u32::MAX
-            )));
-        }
-        let (level, base) = (self.last_level(), self.end());
-        let mut next = 0;
-        let mut starts = Vec::with_capacity(table.len() + 1);
-        for (context, inner) in table.iter().zip(&mut self.inner[level]) {
-            starts.push(next);
-            inner.first_child = base + next;
-            // Without successors it is no context, and backing off from it costs nothing.
-            inner.backoff = if context.successors > 0 { context.gamma.log10() } else { 0.0 };
-            next += context.successors;
-        }
-        starts.push(next);
-        let mut placed = vec![0; contexts.len()];
-        let parts = parts(&starts, &mut placed, rayon::current_num_threads());
-        parts.into_par_iter().try_for_each(|(first, starts, placed)| {
-            let base = starts.first().copied().unwrap_or_default();
-            let mut next: Vec<u32> = starts.iter().map(|start| start - base).collect();
-            for (piece, number) in contexts.chunks(PIECE).zip((0..).step_by(PIECE)) {
-                control.check()?;
-                for (context, gram) in piece.iter().zip(number..) {
-                    if let Some(place) = next.get_mut(context.wrapping_sub(first) as usize) {
-                        placed[*place as usize] = gram;
-                        *place += 1;
-                    }
-                }
-            }
-            Ok(())
-        })?;
-        Ok(placed)
-    }
-
-    /// Appends a level: at place `i` the entry `entries[placed[i]]`. Returns the level's first node.
-    pub(crate) fn append(&mut self, entries: &[Entry], placed: &[u32], control: &Control) -> Result<u32> {
-        let first = self.end();
-        let entry = |gram: &u32| entries[*gram as usize];
-        self.words.reserve_exact(placed.len());
-        self.words.par_extend(placed.par_iter().map(|gram| entry(gram).word));
-        control.check()?;
-        let first_child = self.end();
-        if self.level_starts.len() == self.order + 1 {
-            self.leaves.par_extend(placed.par_iter().map(|gram| {
-                let Entry { probability, suffix, .. } = entry(gram);
-                Leaf { log10_prob: log10_probability(probability), suffix }
-            }));
-        } else {
-            self.inner.par_extend(placed.par_iter().map(|gram| {
-                let Entry { probability, suffix, .. } = entry(gram);
-                Inner { log10_prob: log10_probability(probability), backoff: 0.0, first_child, suffix }
-            }));
-        }
-        self.level_starts.push(self.end());
-        Ok(first)
     }
 
     /// Gives the highest level its back-off weights.
@@ -197,22 +126,4 @@ impl Builder {
             file: None,
         }
     }
-}
-
-/// Contexts cut into consecutive parts with about as many successors each: the first context of a part, where the
-/// successors of each of its contexts start, and the places of all its successors.
-fn parts<'a>(starts: &'a [u32], placed: &'a mut [u32], number: usize) -> Vec<(u32, &'a [u32], &'a mut [u32])> {
-    let contexts = starts.len() - 1;
-    let share = placed.len().div_ceil(number.max(1));
-    let (mut parts, mut first, mut placed) = (Vec::new(), 0, placed);
-    for part in 1..=number {
-        let last =
-            if part == number { contexts } else { starts.partition_point(|&start| (start as usize) < part * share) };
-        let last = last.clamp(first, contexts);
-        let mine;
-        (mine, placed) = placed.split_at_mut((starts[last] - starts[first]) as usize);
-        parts.push((first as u32, &starts[first..last], mine));
-        first = last;
-    }
-    parts
 }

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use bytemuck::Pod;
-use lmfast_base::{Map, Result};
+use lmfast_base::{Map, Pages, Result};
 
 /// An array of plain values.
 #[derive(Debug)]
 pub(crate) enum Column<T> {
     Owned(Vec<T>),
+    Pages(Pages<T>),
     Mapped { map: Arc<Map>, offset: usize, count: usize },
 }
 
@@ -37,6 +38,7 @@ impl<T: Pod> Column<T> {
     pub(crate) fn as_slice(&self) -> &[T] {
         match self {
             Self::Owned(values) => values,
+            Self::Pages(values) => values,
             // The range was checked when the column was made, and a map never changes its size.
             Self::Mapped { map, offset, count } => map.slice(*offset, *count).unwrap_or_default(),
         }

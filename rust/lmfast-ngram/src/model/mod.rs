@@ -17,6 +17,7 @@ mod format;
 use std::sync::OnceLock;
 
 use bytemuck::{Pod, Zeroable};
+use lmfast_base::Pages;
 
 pub(crate) use build::{ArpaEntry, Builder};
 pub(crate) use column::Column;
@@ -75,6 +76,27 @@ pub struct Model {
 }
 
 impl Model {
+    /// A model of these nodes.
+    pub(crate) fn new(
+        kind: Kind,
+        vocabulary: Vocabulary,
+        level_starts: Vec<u32>,
+        words: Pages<u32>,
+        inner: Pages<Inner>,
+        leaves: Pages<Leaf>,
+    ) -> Self {
+        Self {
+            kind,
+            vocabulary,
+            level_starts,
+            words: Column::Pages(words),
+            inner: Column::Pages(inner),
+            leaves: Column::Pages(leaves),
+            unigrams: OnceLock::new(),
+            file: None,
+        }
+    }
+
     /// The length of the longest n-grams.
     pub fn order(&self) -> usize {
         self.level_starts.len() - 2
