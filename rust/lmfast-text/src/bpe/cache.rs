@@ -1,43 +1,90 @@
 //! The ids of short pieces met before.
 //!
-//! Natural text repeats few pieces over and over. A line, as long as the processor's cache lines, holds two pieces of up
-//! to 15 bytes exactly, with up to four ids each, or one with up to eight; a piece may lie in either of two lines. The
-//! bound is therefore fixed. Pieces that are one token are [known](super::known) and not kept here.
+//! Natural text repeats few pieces over and over. A line, as long as the processor's cache lines, has room for two pieces
+//! of up to 15 bytes, exactly, with up to four ids each; the first is looked at before the second, so a piece that is
+//! found second changes places with it. The bound is therefore fixed. Of a piece with more ids it is kept where they lie
+//! in the [`LongCache`](super::long_cache::LongCache).
 
 use bytemuck::{Pod, Zeroable};
 use lmfast_base::Pages;
 
-use crate::simd::prefetch;
+use super::long_cache::Place;
+use crate::simd::{prefetch, prefetch_far};
 
 /// The longest piece that is kept, in bytes.
 pub(crate) const LONGEST: usize = 15;
 
 /// The most ids that are kept for a piece.
-pub(crate) const MOST_IDS: usize = 8;
-
-/// The ids of a piece that shares its line.
-const HALF: usize = MOST_IDS / 2;
+pub(crate) const MOST_IDS: usize = 4;
 
 /// Memory of the cache once it is in use.
-pub(crate) const BYTES: usize = PLACES * size_of::<Line>();
+pub(crate) const BYTES: usize = LINES * size_of::<Line>();
 
-const PLACES: usize = 1 << 17;
+const LINES: usize = 1 << 17;
 
-/// Fills up the ids of a piece; no id has this value.
-const NO_ID: u32 = u32::MAX;
+/// The bits of an entry's key that count its ids; a piece's own key has none of them.
+const COUNT_BITS: u32 = 3;
 
-/// As the second key of a line: the first piece has it for itself.
-const TAKEN: u128 = u128::MAX;
+/// Where those bits begin.
+const COUNT_SHIFT: u32 = u128::BITS - COUNT_BITS;
 
+/// The bit of an entry's key that says its ids lie elsewhere; nor has a piece's key this one.
+const ELSEWHERE: u128 = 1 << (COUNT_SHIFT - 1);
+
+/// The bits of an entry's key that are the piece's own.
+const KEY: u128 = ELSEWHERE - 1;
+
+/// A piece with its ids.
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]
-#[repr(C, align(64))]
-struct Line {
-    /// The bytes of each piece, zeros, and the length as the last byte; 0 for none.
-    keys: [u128; 2],
+#[repr(C)]
+pub(crate) struct Entry {
+    /// The [`key`] of the piece, and how many ids it has; 0 for none.
+    key: u128,
     ids: [u32; MOST_IDS],
 }
 
-/// The cache; it takes no memory until the first piece is kept.
+impl Entry {
+    /// Whether it is the entry of a piece, with its ids.
+    #[inline]
+    pub(crate) fn has(&self, key: u128) -> bool {
+        let different = self.key ^ key;
+        different as u64 | ((different >> 64) as u64) << COUNT_BITS == 0
+    }
+
+    /// Whether it is the entry of a piece.
+    #[inline]
+    fn is_of(&self, key: u128) -> bool {
+        self.key & KEY == key
+    }
+
+    /// Where in the [`LongCache`](super::long_cache::LongCache) the ids of a piece lie, if they do.
+    #[inline]
+    pub(crate) fn elsewhere(&self, key: u128) -> Option<Place> {
+        let [start, count, round, _] = self.ids;
+        (self.key == key | ELSEWHERE).then_some(Place { start, count, round })
+    }
+
+    /// How many of the ids count.
+    #[inline]
+    pub(crate) fn count(&self) -> usize {
+        (self.key >> COUNT_SHIFT) as usize
+    }
+
+    /// The ids, and what is left of the room for them.
+    #[inline]
+    pub(crate) fn room(&self) -> &[u32; MOST_IDS] {
+        &self.ids
+    }
+}
+
+/// Two pieces that share a cache line.
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+#[repr(C, align(64))]
+struct Line {
+    entries: [Entry; 2],
+}
+
+/// The cache; it takes no memory until it is [used](Self::lines).
 #[derive(Debug, Default)]
 pub(crate) struct PieceCache {
     lines: Pages<Line>,
@@ -83,74 +130,82 @@ pub(crate) fn hash(key: u128) -> u64 {
     product as u64 ^ (product >> 64) as u64
 }
 
-/// The two lines in which a piece may lie.
 #[inline]
-fn places(hash: u64) -> [usize; 2] {
-    [hash as usize & (PLACES - 1), (hash >> 20) as usize & (PLACES - 1)]
+fn place(hash: u64) -> usize {
+    hash as usize % LINES
 }
 
 impl PieceCache {
-    /// Says that a piece will be looked up soon.
+    /// Takes its memory, if that has not happened.
+    pub(crate) fn begin(&mut self) {
+        if self.lines.is_empty() {
+            self.lines = Pages::zeroed(LINES);
+        }
+    }
+
+    /// What pieces are looked up in, once it has [begun](Self::begin).
     #[inline]
-    pub(crate) fn prepare(&self, hash: u64) {
-        if let Some(line) = self.lines.get(places(hash)[0]) {
+    pub(crate) fn view(&self) -> View<'_> {
+        View { lines: &self.lines }
+    }
+
+    /// What is known of a piece that is not the first of its line, and becomes it by this.
+    pub(crate) fn second(&mut self, key: u128, hash: u64) -> Option<&Entry> {
+        let entries = &mut self.lines.get_mut(place(hash))?.entries;
+        if !entries[1].is_of(key) {
+            return None;
+        }
+        entries.swap(0, 1);
+        Some(&entries[0])
+    }
+
+    /// Keeps the ids of a piece, of which there are at most [`MOST_IDS`], in place of another one's if need be.
+    pub(crate) fn keep(&mut self, key: u128, hash: u64, ids: &[u32]) {
+        let mut room = [0; MOST_IDS];
+        room[..ids.len()].copy_from_slice(ids);
+        self.put(hash, Entry { key: key | (ids.len() as u128) << COUNT_SHIFT, ids: room });
+    }
+
+    /// Keeps where the ids of a piece lie.
+    pub(crate) fn keep_elsewhere(&mut self, key: u128, hash: u64, place: Place) {
+        self.put(hash, Entry { key: key | ELSEWHERE, ids: [place.start, place.count, place.round, 0] });
+    }
+
+    fn put(&mut self, hash: u64, entry: Entry) {
+        self.begin();
+        let entries = &mut self.lines[place(hash)].entries;
+        let key = entry.key & KEY;
+        entries[usize::from(entries[0].key != 0 && !entries[0].is_of(key))] = entry;
+    }
+}
+
+/// The lines of a cache.
+#[derive(Clone, Copy)]
+pub(crate) struct View<'a> {
+    lines: &'a [Line],
+}
+
+impl<'a> View<'a> {
+    /// The first piece of the line in which a piece may lie.
+    #[inline]
+    pub(crate) fn first(self, hash: u64) -> Option<&'a Entry> {
+        self.lines.get(place(hash)).map(|line| &line.entries[0])
+    }
+
+    /// Says that a piece will be looked up.
+    #[inline]
+    pub(crate) fn prepare(self, hash: u64) {
+        if let Some(line) = self.lines.get(place(hash)) {
+            prefetch_far(line);
+        }
+    }
+
+    /// Says that a piece will be looked up very soon.
+    #[inline]
+    pub(crate) fn prepare_now(self, hash: u64) {
+        if let Some(line) = self.lines.get(place(hash)) {
             prefetch(line);
         }
-    }
-
-    /// Appends the ids of a piece, if they are known.
-    #[inline]
-    pub(crate) fn append(&self, key: u128, hash: u64, ids: &mut Vec<u32>) -> bool {
-        let lines = &*self.lines;
-        if lines.is_empty() {
-            return false;
-        }
-        for place in places(hash) {
-            let line = &lines[place];
-            // All that may be are written, in one go, and what is too much is taken back.
-            if line.keys[0] == key {
-                let room = if line.keys[1] == TAKEN { MOST_IDS } else { HALF };
-                let count = line.ids[..room].iter().filter(|&&id| id != NO_ID).count();
-                ids.extend_from_slice(&line.ids);
-                ids.truncate(ids.len() - (MOST_IDS - count));
-                return true;
-            }
-            if line.keys[1] == key {
-                let count = line.ids[HALF..].iter().filter(|&&id| id != NO_ID).count();
-                ids.extend_from_slice(&line.ids[HALF..]);
-                ids.truncate(ids.len() - (HALF - count));
-                return true;
-            }
-        }
-        false
-    }
-
-    /// Keeps the ids of a piece, of which there are at most [`MOST_IDS`], in place of older ones if need be.
-    pub(crate) fn keep(&mut self, key: u128, hash: u64, ids: &[u32]) {
-        if self.lines.is_empty() {
-            self.lines = Pages::zeroed(PLACES);
-        }
-        let lines = &mut *self.lines;
-        let [one, other] = places(hash);
-        if ids.len() > HALF {
-            let place = if lines[one].keys[0] != 0 && lines[other].keys[0] == 0 { other } else { one };
-            let mut line = Line { keys: [key, TAKEN], ids: [NO_ID; MOST_IDS] };
-            line.ids[..ids.len().min(MOST_IDS)].copy_from_slice(&ids[..ids.len().min(MOST_IDS)]);
-            lines[place] = line;
-            return;
-        }
-        let place = if lines[one].keys[1] != 0 && lines[other].keys[1] == 0 { other } else { one };
-        let line = &mut lines[place];
-        if line.keys[1] == TAKEN {
-            *line = Line { keys: [0; 2], ids: [NO_ID; MOST_IDS] };
-        } else if line.keys[0] != 0 {
-            // The newer of two stays.
-            line.keys[1] = line.keys[0];
-            line.ids.copy_within(..HALF, HALF);
-        }
-        line.keys[0] = key;
-        line.ids[..HALF].fill(NO_ID);
-        line.ids[..ids.len()].copy_from_slice(ids);
     }
 }
 
@@ -171,29 +226,40 @@ mod tests {
             let mut start = [0xFF; 16];
             start[..piece.len()].copy_from_slice(piece);
             assert_eq!(Some(key_of_start(&start, piece.len())), key(piece));
+            assert!(key(piece).is_some_and(|key| key & KEY == key));
         }
+    }
+
+    /// The ids of a piece, or where they lie, as [`Place::start`].
+    fn find(cache: &mut PieceCache, key: u128) -> Option<Vec<u32>> {
+        let ids = |entry: &Entry| match entry.elsewhere(key) {
+            Some(place) => Some(vec![place.start]),
+            None => entry.has(key).then(|| entry.room()[..entry.count()].to_vec()),
+        };
+        let first = cache.view().first(hash(key)).and_then(ids);
+        first.or_else(|| cache.second(key, hash(key)).and_then(ids))
     }
 
     #[test]
     fn what_is_kept_comes_back() {
         let mut cache = PieceCache::default();
         let pieces: Vec<(u128, Vec<u32>)> = (0..300_000_u32)
-            .map(|number| (key(format!("{number}").as_bytes()).expect("short"), (0..=number % 8).collect()))
+            .map(|number| (key(format!("{number}").as_bytes()).expect("short"), (0..=number % 5).collect()))
             .collect();
         for (key, ids) in &pieces {
-            let mut found = vec![9];
-            assert!(!cache.append(*key, hash(*key), &mut found) && found == [9]);
-            cache.keep(*key, hash(*key), ids);
-            assert!(cache.append(*key, hash(*key), &mut found) && found[1..] == *ids);
-        }
-        let (mut kept, mut found) = (0, Vec::new());
-        for (key, ids) in &pieces {
-            found.clear();
-            if cache.append(*key, hash(*key), &mut found) {
-                assert_eq!(found, *ids);
-                kept += 1;
+            assert_eq!(find(&mut cache, *key), None);
+            if ids.len() > MOST_IDS {
+                cache.keep_elsewhere(*key, hash(*key), Place { start: 7, count: 5, round: 0 });
+            } else {
+                cache.keep(*key, hash(*key), ids);
+            }
+            // Found first or second, the piece is first after that.
+            for _ in 0..2 {
+                let expected = if ids.len() > MOST_IDS { &[7] } else { ids.as_slice() };
+                assert_eq!(find(&mut cache, *key).as_deref(), Some(expected));
             }
         }
+        let kept = pieces.iter().filter(|(key, _)| find(&mut cache, *key).is_some()).count();
         assert!((100_000..300_000).contains(&kept), "{kept}");
         assert_eq!(BYTES, 8 << 20);
     }

@@ -1,9 +1,9 @@
 //! From text to ids, piece by piece.
 //!
-//! A piece is looked up among those that are [one token](super::known), then among those [met](super::cache)
-//! [before](super::long_cache), and else merged: from its bytes, or from [characters](super::atoms) where that is the
-//! same. Pieces are taken some hundred at a time, and all are asked for before the first is looked up, so that the
-//! processor fetches many cache lines at once.
+//! A piece is looked up among those [met](super::cache) [before](super::long_cache), then among those that are [one
+//! token](super::known), and else merged: from its bytes, or from [characters](super::atoms) where that is the same.
+//! Pieces are taken some hundred at a time, and all are asked for before the first is looked up, so that the processor
+//! fetches many cache lines at once.
 
 use std::ops::Range;
 
@@ -18,6 +18,12 @@ use super::long_cache::{self, LongCache};
 use super::merges::MergeTable;
 use super::short;
 use crate::split::Split;
+
+/// How many pieces are asked for, into the processor's second cache, before the first of them is looked up.
+const AHEAD: usize = 256;
+
+/// How many pieces before a look-up its line is asked for again, into the first cache, which is small.
+const NEAR: usize = 16;
 
 /// In place of the key of a piece that is too long for one.
 const TOO_LONG: u128 = u128::MAX;
@@ -43,11 +49,9 @@ pub(crate) struct Scratch {
     pieces: Vec<Range<usize>>,
     /// The key of each piece, [`TOO_LONG`] for one that has none, and its hash.
     keys: Vec<(u128, u64)>,
-    /// The id of each piece that is one token, else [`NO_ID`].
-    found: Vec<u32>,
-    /// The pieces that are not.
-    unknown: Vec<usize>,
     symbols: Vec<u32>,
+    /// The ids of a piece.
+    new: Vec<u32>,
 }
 
 impl Bpe {
@@ -96,16 +100,15 @@ impl Bpe {
         if piece.is_empty() {
             return Ok(());
         }
-        let Some(key) = key(piece) else {
-            return self.encode_unknown(piece, TOO_LONG, long_cache::hash(piece), scratch, ids, control);
+        let (key, hash) = match key(piece) {
+            Some(key) => (key, hash(key)),
+            None => (TOO_LONG, long_cache::hash(&piece[..piece.len().min(long_cache::LONGEST)])),
         };
-        match self.known.view().get(key, hash(key)) {
-            NO_ID => self.encode_unknown(piece, key, hash(key), scratch, ids, control),
-            id => {
-                ids.push(id);
-                Ok(())
-            }
+        match scratch.cache.view().first(hash) {
+            Some(entry) if entry.has(key) => ids.extend_from_slice(&entry.room()[..entry.count()]),
+            _ => self.encode_unknown(piece, key, hash, scratch, ids, control)?,
         }
+        Ok(())
     }
 
     /// Appends the ids of a text, piece by piece; can be cancelled.
@@ -117,54 +120,90 @@ impl Bpe {
         ids: &mut Vec<u32>,
         control: &Control,
     ) -> Result<()> {
+        scratch.cache.begin();
         let bytes = text.as_bytes();
-        let mut pieces = std::mem::take(&mut scratch.pieces);
-        let (mut keys, mut found) = (std::mem::take(&mut scratch.keys), std::mem::take(&mut scratch.found));
-        let known = self.known.view();
-        let mut unknown = std::mem::take(&mut scratch.unknown);
+        let (mut pieces, mut keys) = (std::mem::take(&mut scratch.pieces), std::mem::take(&mut scratch.keys));
         let mut from = 0;
         while from < text.len() {
             control.check()?;
             pieces.clear();
-            keys.clear();
             from = split.split(text, from, &mut pieces)?;
-            keys.extend(pieces.iter().map(|piece| {
-                let key = key_at(bytes, piece);
-                if key == TOO_LONG {
-                    let hash = long_cache::hash(&bytes[piece.start..piece.end.min(piece.start + long_cache::LONGEST)]);
-                    scratch.long_cache.prepare(hash);
-                    return (key, hash);
-                }
-                let hash = hash(key);
-                known.prepare(hash);
-                (key, hash)
-            }));
-            found.clear();
-            unknown.clear();
-            found.extend(keys.iter().enumerate().map(|(index, &(key, hash))| {
-                let id = if key == TOO_LONG { NO_ID } else { known.get(key, hash) };
-                if id == NO_ID {
-                    scratch.cache.prepare(hash);
-                    unknown.push(index);
-                }
-                id
-            }));
-            let mut done = 0;
-            for &index in &unknown {
-                ids.extend_from_slice(&found[done..index]);
-                let (key, hash) = keys[index];
-                self.encode_unknown(&bytes[pieces[index].clone()], key, hash, scratch, ids, control)?;
-                done = index + 1;
+            for pieces in pieces.chunks(AHEAD) {
+                keys.clear();
+                let cache = scratch.cache.view();
+                keys.extend(pieces.iter().map(|piece| {
+                    let key = key_at(bytes, piece);
+                    if key == TOO_LONG {
+                        let end = piece.end.min(piece.start + long_cache::LONGEST);
+                        let hash = long_cache::hash(&bytes[piece.start..end]);
+                        scratch.long_cache.prepare(hash);
+                        return (key, hash);
+                    }
+                    let hash = hash(key);
+                    cache.prepare(hash);
+                    (key, hash)
+                }));
+                self.encode_pieces(bytes, pieces, &keys, scratch, ids, control)?;
             }
-            ids.extend_from_slice(&found[done..]);
         }
-        scratch.unknown = unknown;
-        (scratch.pieces, scratch.keys, scratch.found) = (pieces, keys, found);
+        (scratch.pieces, scratch.keys) = (pieces, keys);
         Ok(())
     }
 
-    /// Appends the ids of a piece that is not known, with its key and that one's hash, or [`TOO_LONG`] and its own hash.
-    #[inline]
+    /// Appends the ids of at most [`AHEAD`] pieces of a text, whose keys and hashes are known.
+    fn encode_pieces(
+        &self,
+        bytes: &[u8],
+        pieces: &[Range<usize>],
+        keys: &[(u128, u64)],
+        scratch: &mut Scratch,
+        ids: &mut Vec<u32>,
+        control: &Control,
+    ) -> Result<()> {
+        let (mut index, mut end) = (0, ids.len());
+        ids.resize(end + MOST_IDS * pieces.len(), 0);
+        let mut new = std::mem::take(&mut scratch.new);
+        while index < pieces.len() {
+            let (cache, out) = (scratch.cache.view(), ids.as_mut_slice());
+            while let Some(&(key, hash)) = keys.get(index)
+                && let Some(entry) = cache.first(hash)
+                && entry.has(key)
+                && let Some(room) = out[end..].first_chunk_mut()
+            {
+                if let Some(&(_, hash)) = keys.get(index + NEAR) {
+                    cache.prepare_now(hash);
+                }
+                // All that may be are written, in one go, and the next piece writes over what is too much.
+                *room = *entry.room();
+                end += entry.count();
+                index += 1;
+            }
+            let (Some(piece), Some(&(key, hash))) = (pieces.get(index), keys.get(index)) else { break };
+            let piece = &bytes[piece.clone()];
+            let long = if key == TOO_LONG {
+                scratch.long_cache.get(piece, hash)
+            } else {
+                cache.first(hash).and_then(|entry| entry.elsewhere(key)).and_then(|place| scratch.long_cache.at(place))
+            };
+            index += 1;
+            let left = MOST_IDS * (pieces.len() - index);
+            if let Some(found) = long {
+                put(found, ids, &mut end, left);
+            } else {
+                new.clear();
+                self.encode_unknown(piece, key, hash, scratch, &mut new, control)?;
+                put(&new, ids, &mut end, left);
+            }
+        }
+        ids.truncate(end);
+        scratch.new = new;
+        Ok(())
+    }
+
+    /// Appends the ids of a piece that is not the first of its line in the cache, with its key and that one's hash, or
+    /// [`TOO_LONG`] and its own hash.
+    #[cold]
+    #[inline(never)]
     fn encode_unknown(
         &self,
         piece: &[u8],
@@ -174,36 +213,38 @@ impl Bpe {
         ids: &mut Vec<u32>,
         control: &Control,
     ) -> Result<()> {
-        let found = if key != TOO_LONG {
-            scratch.cache.append(key, hash, ids)
-        } else if piece.len() <= long_cache::LONGEST {
-            scratch.long_cache.append(piece, hash, ids)
-        } else {
-            false
-        };
-        if found { Ok(()) } else { self.encode_new(piece, key, hash, scratch, ids, control) }
-    }
-
-    /// [`encode_unknown`](Self::encode_unknown) for a piece that was not kept.
-    #[cold]
-    fn encode_new(
-        &self,
-        piece: &[u8],
-        key: u128,
-        hash: u64,
-        scratch: &mut Scratch,
-        ids: &mut Vec<u32>,
-        control: &Control,
-    ) -> Result<()> {
         let before = ids.len();
-        self.merge(piece, &mut scratch.symbols, ids, control)?;
-        let ids = &ids[before..];
         if key == TOO_LONG {
-            if piece.len() <= long_cache::LONGEST {
-                scratch.long_cache.keep(piece, hash, ids);
+            if let Some(found) = scratch.long_cache.get(piece, hash) {
+                ids.extend_from_slice(found);
+                return Ok(());
             }
-        } else if ids.len() <= MOST_IDS {
+            self.merge(piece, &mut scratch.symbols, ids, control)?;
+            if piece.len() <= long_cache::LONGEST {
+                scratch.long_cache.keep(piece, hash, &ids[before..]);
+            }
+            return Ok(());
+        }
+        if let Some(entry) = scratch.cache.second(key, hash) {
+            if entry.has(key) {
+                ids.extend_from_slice(&entry.room()[..entry.count()]);
+                return Ok(());
+            }
+            if let Some(found) = entry.elsewhere(key).and_then(|place| scratch.long_cache.at(place)) {
+                ids.extend_from_slice(found);
+                return Ok(());
+            }
+        }
+        match self.known.get(key, hash) {
+            NO_ID => self.merge(piece, &mut scratch.symbols, ids, control)?,
+            id => ids.push(id),
+        }
+        let ids = &ids[before..];
+        if ids.len() <= MOST_IDS {
             scratch.cache.keep(key, hash, ids);
+        } else {
+            let place = scratch.long_cache.keep(piece, long_cache::hash(piece), ids);
+            scratch.cache.keep_elsewhere(key, hash, place);
         }
         Ok(())
     }
@@ -241,6 +282,17 @@ impl Bpe {
             symbols.extend(chunk.invalid().iter().map(|&byte| self.byte_ids[usize::from(byte)]));
         }
     }
+}
+
+/// Writes ids at `end`, with room for so many `left`.
+#[inline]
+fn put(found: &[u32], ids: &mut Vec<u32>, end: &mut usize, left: usize) {
+    let behind = *end + found.len();
+    if ids.len() < behind + left {
+        ids.resize(behind + left, 0);
+    }
+    ids[*end..behind].copy_from_slice(found);
+    *end = behind;
 }
 
 /// The [`key`] of a piece of a text, or [`TOO_LONG`].

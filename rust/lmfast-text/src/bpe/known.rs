@@ -7,7 +7,6 @@ use bytemuck::{Pod, Zeroable};
 use lmfast_base::Pages;
 
 use super::cache::{hash, key};
-use crate::simd::prefetch;
 
 /// In place of the id of a piece that is not known; no token has it.
 pub(crate) const NO_ID: u32 = u32::MAX;
@@ -29,13 +28,6 @@ struct Line {
 #[derive(Debug, Default)]
 pub(crate) struct Known {
     lines: Pages<Line>,
-    shift: u32,
-}
-
-/// The table, ready to be looked up in.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct View<'a> {
-    lines: &'a [Line],
     shift: u32,
 }
 
@@ -62,28 +54,13 @@ impl Known {
         table
     }
 
-    /// What lookups go through; made once for many.
-    #[inline]
-    pub(crate) fn view(&self) -> View<'_> {
-        View { lines: &self.lines, shift: self.shift }
-    }
-}
-
-impl View<'_> {
-    /// Says that a piece will be looked up soon.
-    #[inline]
-    pub(crate) fn prepare(self, hash: u64) {
-        if let Some(line) = self.lines.get((hash >> self.shift) as usize) {
-            prefetch(line);
-        }
-    }
-
     /// The id of a piece that is one token, else [`NO_ID`].
     #[inline]
-    pub(crate) fn get(self, key: u128, hash: u64) -> u32 {
+    pub(crate) fn get(&self, key: u128, hash: u64) -> u32 {
+        let lines = &*self.lines;
         let mut at = (hash >> self.shift) as usize;
         loop {
-            let Some(line) = self.lines.get(at) else { return NO_ID };
+            let Some(line) = lines.get(at) else { return NO_ID };
             for place in 0..WIDTH {
                 if line.keys[place] == key {
                     return line.ids[place];
@@ -92,7 +69,7 @@ impl View<'_> {
             if line.overflows == 0 {
                 return NO_ID;
             }
-            at = (at + 1) & (self.lines.len() - 1);
+            at = (at + 1) & (lines.len() - 1);
         }
     }
 }
@@ -105,11 +82,11 @@ mod tests {
     fn every_piece_is_found_and_no_other() {
         let pieces: Vec<String> = (0..2000_u32).map(|number| format!("piece {number}")).collect();
         let known = Known::new(pieces.iter().map(String::as_bytes).zip(0..));
-        let get = |piece: &str| key(piece.as_bytes()).map_or(NO_ID, |key| known.view().get(key, hash(key)));
+        let get = |piece: &str| key(piece.as_bytes()).map_or(NO_ID, |key| known.get(key, hash(key)));
         for (id, piece) in (0..).zip(&pieces) {
             assert_eq!(get(piece), id);
         }
         assert_eq!((get("piece 2000"), get("piece"), get("a piece of 20 bytes.")), (NO_ID, NO_ID, NO_ID));
-        assert_eq!(Known::default().view().get(1, 1), NO_ID);
+        assert_eq!(Known::default().get(1, 1), NO_ID);
     }
 }

@@ -40,6 +40,17 @@ struct Slot {
 pub(crate) struct LongCache {
     places: Pages<[Slot; WIDTH]>,
     words: Vec<u32>,
+    /// How often all was forgotten.
+    round: u32,
+}
+
+/// Where the ids of a piece lie.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    pub(crate) start: u32,
+    pub(crate) count: u32,
+    /// Only while the cache has forgotten nothing since.
+    pub(crate) round: u32,
 }
 
 /// Spreads the bits of a piece.
@@ -64,26 +75,30 @@ impl LongCache {
         }
     }
 
-    /// Appends the ids of a piece, if they are known.
+    /// The ids of a piece, if they are known.
     #[inline]
-    pub(crate) fn append(&self, piece: &[u8], hash: u64, ids: &mut Vec<u32>) -> bool {
-        let Some(slots) = self.places.get(place(hash)) else { return false };
-        for slot in slots.iter().filter(|slot| slot.hash == hash as u32 && slot.count > 0) {
+    pub(crate) fn get(&self, piece: &[u8], hash: u64) -> Option<&[u32]> {
+        let slots = self.places.get(place(hash))?;
+        slots.iter().filter(|slot| slot.hash == hash as u32 && slot.count > 0).find_map(|slot| {
             let (found, behind) = self.words[slot.start as usize..].split_at(slot.count as usize);
             let bytes: &[u8] = bytemuck::cast_slice(behind);
-            if bytes.get(..slot.length as usize) == Some(piece) {
-                ids.extend_from_slice(found);
-                return true;
-            }
-        }
-        false
+            (bytes.get(..slot.length as usize) == Some(piece)).then_some(found)
+        })
+    }
+
+    /// The ids at a place, if they have not been forgotten since.
+    #[inline]
+    pub(crate) fn at(&self, place: Place) -> Option<&[u32]> {
+        let ids = self.words.get(place.start as usize..)?.get(..place.count as usize)?;
+        (place.round == self.round).then_some(ids)
     }
 
     /// Keeps the ids of a piece of at most [`LONGEST`] bytes, in place of the oldest with the same place.
-    pub(crate) fn keep(&mut self, piece: &[u8], hash: u64, ids: &[u32]) {
+    pub(crate) fn keep(&mut self, piece: &[u8], hash: u64, ids: &[u32]) -> Place {
         if self.places.is_empty() || self.words.len() + ids.len() + LONGEST > ROOM {
             self.places = Pages::zeroed(PLACES);
             self.words.clear();
+            self.round = self.round.wrapping_add(1);
         }
         let (hash_low, start) = (hash as u32, self.words.len() as u32);
         self.words.extend_from_slice(ids);
@@ -95,6 +110,7 @@ impl LongCache {
         let slots = &mut self.places[place(hash)];
         slots.rotate_right(1);
         slots[0] = Slot { hash: hash_low, start, count: ids.len() as u32, length: piece.len() as u32 };
+        Place { start, count: ids.len() as u32, round: self.round }
     }
 }
 
@@ -106,16 +122,18 @@ mod tests {
     fn what_is_kept_comes_back_or_is_forgotten() {
         let mut cache = LongCache::default();
         let pieces: Vec<String> = (0..200_000).map(|number| format!("a rather long piece of text {number}")).collect();
-        let mut ids = Vec::new();
-        assert!(!cache.append(pieces[0].as_bytes(), hash(pieces[0].as_bytes()), &mut ids));
+        assert_eq!(cache.get(pieces[0].as_bytes(), hash(pieces[0].as_bytes())), None);
+        let mut first = None;
         for (number, piece) in (0..).zip(&pieces) {
             let piece = piece.as_bytes();
-            cache.keep(piece, hash(piece), &[number, 1]);
-            ids.clear();
-            assert!(cache.append(piece, hash(piece), &mut ids) && ids == [number, 1]);
+            let place = cache.keep(piece, hash(piece), &[number, 1]);
+            assert_eq!(cache.get(piece, hash(piece)), Some(&[number, 1][..]));
+            assert_eq!(cache.at(place), Some(&[number, 1][..]));
+            first.get_or_insert(place);
         }
         assert!(cache.words.len() <= ROOM);
-        let known = |piece: &&String| cache.append(piece.as_bytes(), hash(piece.as_bytes()), &mut Vec::new());
+        assert!(first.is_some_and(|place| cache.at(place).is_none()), "forgotten, and so not found");
+        let known = |piece: &&String| cache.get(piece.as_bytes(), hash(piece.as_bytes())).is_some();
         let count = pieces.iter().filter(known).count();
         assert!((1000..200_000).contains(&count), "{count}");
     }
