@@ -11,6 +11,7 @@ mod map;
 pub mod memory;
 mod pages;
 mod prefetch;
+pub mod sink;
 pub mod source;
 pub mod threads;
 

@@ -3,9 +3,10 @@
 //! | name ends in | documents |
 //! |---|---|
 //! | `.jsonl` | the string under [`Options::text_field`] of each line |
+//! | `.parquet` | the string of each row in the column [`Options::text_column`] |
 //! | anything else | the whole file or, with [`Options::lines`], each line without its line end |
 //!
-//! each also with `.gz` or `.zst` behind. Text is UTF-8 and taken as it is: no byte order mark, control character or
+//! each but `.parquet` also with `.gz` or `.zst` behind. Text is UTF-8 and taken as it is: no byte order mark, control character or
 //! line end is dropped from a whole file.
 
 use std::borrow::Cow;
@@ -18,6 +19,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde::Deserialize;
 
 use crate::{Error, Result};
+
+mod parquet;
 
 /// A batch holds documents until this many bytes of text are reached.
 const BATCH_BYTES: usize = 4 << 20;
@@ -49,6 +52,16 @@ impl Documents {
         if !lines.is_empty() && !lines.ends_with('\n') {
             self.ends.push(self.text.len());
         }
+    }
+
+    /// Appends a document without a copy where it is the first.
+    fn push_whole(&mut self, document: String) {
+        if self.text.is_empty() {
+            self.text = document;
+        } else {
+            self.text.push_str(&document);
+        }
+        self.ends.push(self.text.len());
     }
 
     /// Whether the batch holds enough to be handed on.
@@ -100,13 +113,15 @@ pub struct Options {
     pub lines: bool,
     /// The field of a `.jsonl` line that holds the text.
     pub text_field: String,
+    /// The column of a `.parquet` file that holds the text.
+    pub text_column: String,
     /// Keep the line end in each document of [`lines`](Self::lines), as trainers of vocabularies do.
     pub keep_line_ends: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { lines: false, text_field: "text".to_owned(), keep_line_ends: false }
+        Self { lines: false, text_field: "text".to_owned(), text_column: "text".to_owned(), keep_line_ends: false }
     }
 }
 
@@ -127,7 +142,7 @@ impl Default for Options {
 pub struct Files {
     paths: std::vec::IntoIter<PathBuf>,
     options: Options,
-    current: Option<Reader>,
+    current: Option<Open>,
     total_bytes: u64,
     failed: bool,
 }
@@ -147,8 +162,8 @@ impl Files {
                     "this is a folder; name its files, for example with a glob such as 'folder/*.txt'",
                 ));
             }
-            if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("parquet")) {
-                return Err(Error::format(path, "parquet is not read yet; export its text column as .jsonl"));
+            if is_parquet(path) {
+                parquet::Reader::open(path.clone(), &options.text_column)?;
             }
             total_bytes += metadata.len();
         }
@@ -165,7 +180,7 @@ impl Files {
             let mut reader = match self.current.take() {
                 Some(reader) => reader,
                 None => match self.paths.next() {
-                    Some(path) => Reader::open(path, &self.options)?,
+                    Some(path) => Open::new(path, &self.options)?,
                     None => return Ok(()),
                 },
             };
@@ -201,13 +216,49 @@ impl Iterator for Files {
     }
 }
 
+fn is_parquet(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("parquet"))
+}
+
+/// The file that is being read.
+enum Open {
+    Text(Reader),
+    Parquet(Box<parquet::Reader>),
+}
+
+impl Open {
+    fn new(path: PathBuf, options: &Options) -> Result<Self> {
+        Ok(if is_parquet(&path) {
+            Self::Parquet(Box::new(parquet::Reader::open(path, &options.text_column)?))
+        } else {
+            Self::Text(Reader::open(path, options)?)
+        })
+    }
+
+    /// Adds documents until the batch is full or the file ends; says whether there may be more.
+    fn read(&mut self, batch: &mut Documents, options: &Options) -> Result<bool> {
+        match self {
+            Self::Text(reader) => reader.read(batch, options),
+            Self::Parquet(reader) => reader.read(batch),
+        }
+    }
+
+    /// Bytes of the file read since the last call.
+    fn newly_read(&mut self) -> u64 {
+        match self {
+            Self::Text(reader) => reader.newly_read(),
+            Self::Parquet(reader) => reader.newly_read(),
+        }
+    }
+}
+
 enum Shape {
     Whole,
     Lines,
     Json,
 }
 
-/// One open file.
+/// One open file of text.
 struct Reader {
     path: PathBuf,
     shape: Shape,
@@ -250,12 +301,14 @@ impl Reader {
         newly
     }
 
-    /// Adds documents until the batch is full or the file ends; says whether there may be more.
     fn read(&mut self, batch: &mut Documents, options: &Options) -> Result<bool> {
         if matches!(self.shape, Shape::Whole) {
             let mut bytes = Vec::new();
             self.input.read_to_end(&mut bytes).map_err(|error| broken(&self.path, error))?;
-            batch.push(utf8(&self.path, &bytes, 0)?);
+            match String::from_utf8(bytes) {
+                Ok(text) => batch.push_whole(text),
+                Err(error) => batch.push(utf8(&self.path, error.as_bytes(), 0)?),
+            }
             return Ok(false);
         }
         if matches!(self.shape, Shape::Lines) && options.keep_line_ends {
