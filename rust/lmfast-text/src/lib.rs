@@ -12,6 +12,7 @@ mod added;
 mod batch;
 mod bpe;
 pub mod byte_chars;
+pub mod clean;
 mod cut;
 mod decode;
 mod format;
