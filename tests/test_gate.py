@@ -26,6 +26,9 @@ SETTINGS = {
     "lowercase": None,
     "byte_fallback": None,
     "continue_from": None,
+    "text_field": "text",
+    "text_column": "text",
+    "cleaning": None,
     "threads": None,
 }
 

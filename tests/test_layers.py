@@ -12,12 +12,13 @@ import pytest
 import lmfast
 
 PACKAGE = Path(lmfast.__file__).parent
-CORE = {"__init__", "errors", "source", "tokenizer", "ngram", "data"}
+CORE = {"__init__", "errors", "source", "cleaning", "tokenizer", "ngram", "data"}
 ALLOWED = {
     "errors": set(),
     "progress": set(),
     "source": set(),
-    "tokenizer": {"errors", "progress", "source", "data"},
+    "cleaning": {"errors", "progress", "source"},
+    "tokenizer": {"errors", "progress", "source", "cleaning", "data"},
     "ngram": {"errors", "progress", "source"},
     "data": {"errors", "progress", "source"},
     "models": {"errors"},

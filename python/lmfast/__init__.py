@@ -3,6 +3,7 @@
 Text becomes token ids, ids become n-gram counts or batches, and either becomes a language model:
 
 - `Tokenizer`: train, load, encode, decode.
+- `clean`, `Cleaning`: text normalized, masked, without duplicates.
 - `TokenStore`, `BatchLoader`: ids on disk, and the batches that feed a training loop.
 - `NgramModel`: Kneser-Ney models, scoring, generation; `count_ngrams`: raw counts.
 - `models`, `Trainer`, `evaluate`, `generate`, `save`, `load`: neural models (extra `lmfast[torch]`).
@@ -19,6 +20,7 @@ from lmfast._core import __version__
 
 if TYPE_CHECKING:
     from lmfast import models
+    from lmfast.cleaning import Cleaning, CleaningReport, clean
     from lmfast.data import Batch, BatchLoader, TokenStore
     from lmfast.errors import FormatError, MissingDependencyError
     from lmfast.evaluation import Evaluation, evaluate
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 _HOMES = {
     "Batch": "lmfast.data",
     "BatchLoader": "lmfast.data",
+    "Cleaning": "lmfast.cleaning",
+    "CleaningReport": "lmfast.cleaning",
     "Evaluation": "lmfast.evaluation",
     "FormatError": "lmfast.errors",
     "MissingDependencyError": "lmfast.errors",
@@ -42,6 +46,7 @@ _HOMES = {
     "TokenStore": "lmfast.data",
     "Tokenizer": "lmfast.tokenizer",
     "Trainer": "lmfast.training",
+    "clean": "lmfast.cleaning",
     "count_ngrams": "lmfast.ngram",
     "evaluate": "lmfast.evaluation",
     "generate": "lmfast.generation",
@@ -52,6 +57,8 @@ _HOMES = {
 __all__ = [
     "Batch",
     "BatchLoader",
+    "Cleaning",
+    "CleaningReport",
     "Evaluation",
     "FormatError",
     "MissingDependencyError",
@@ -64,6 +71,7 @@ __all__ = [
     "Tokenizer",
     "Trainer",
     "__version__",
+    "clean",
     "count_ngrams",
     "evaluate",
     "generate",

@@ -22,6 +22,7 @@ __all__ = [
     "TokenWriter",
     "Tokenizer",
     "__version__",
+    "clean_files",
     "count_tokens",
     "count_words",
     "encode_files",
@@ -32,9 +33,22 @@ __version__: str
 
 @final
 class DocumentReader:
-    def __new__(cls, paths: Sequence[str], *, lines: bool, text_field: str) -> Self: ...
+    def __new__(cls, paths: Sequence[str], *, lines: bool, text_field: str, text_column: str) -> Self: ...
     def __iter__(self) -> Self: ...
     def __next__(self) -> list[str]: ...
+
+# ---- cleaning
+
+def clean_files(
+    source: list[str] | Iterator[str],
+    out: str | os.PathLike[str],
+    cleaning: Any,
+    lines: bool,
+    text_field: str,
+    text_column: str,
+    threads: int | None,
+    progress: Callable[[str, int, int], None] | None,
+) -> str: ...
 
 # ---- tokenizer
 
@@ -64,6 +78,9 @@ class Tokenizer:
         lowercase: bool | None,
         byte_fallback: bool | None,
         continue_from: Tokenizer | None,
+        text_field: str,
+        text_column: str,
+        cleaning: Any,
         threads: int | None,
         progress: Callable[[str, int, int], None] | None,
     ) -> Tokenizer: ...
@@ -129,6 +146,7 @@ class NgramModel:
         order: int,
         *,
         text_field: str,
+        text_column: str,
         prune: list[int],
         vocabulary: list[str] | None,
         discount_fallback: tuple[float, float, float] | None,
@@ -189,7 +207,13 @@ class NgramModel:
         self, tokens: NDArray[Any], offsets: NDArray[np.uint64], *, threads: int | None, progress: _Callback | None
     ) -> NDArray[np.float32]: ...
     def perplexity(
-        self, source: list[str] | Iterator[str], *, text_field: str, threads: int | None, progress: _Callback | None
+        self,
+        source: list[str] | Iterator[str],
+        *,
+        text_field: str,
+        text_column: str,
+        threads: int | None,
+        progress: _Callback | None,
     ) -> tuple[float, float, int, int]: ...
     def perplexity_of_tokens(
         self, tokens: NDArray[Any], offsets: NDArray[np.uint64], *, threads: int | None, progress: _Callback | None
@@ -211,6 +235,7 @@ def count_words(
     order: int,
     *,
     text_field: str,
+    text_column: str,
     threads: int | None,
     progress: _Callback | None,
 ) -> tuple[tuple[NDArray[np.uint32], NDArray[np.uint64]], list[str]]: ...
@@ -241,6 +266,8 @@ class TokenStore:
     def num_documents(self) -> int: ...
     @property
     def vocab_size(self) -> int | None: ...
+    @property
+    def cleaning(self) -> str | None: ...
     @property
     def text_bytes(self) -> int | None: ...
     def tokens(self) -> NDArray[Any]: ...
@@ -290,6 +317,9 @@ def encode_files(
     append_id: int | None,
     lines: bool,
     text_field: str,
+    text_column: str,
+    cleaning: Any,
+    resume: tuple[str, float] | None,
     threads: int | None,
     progress: Callable[[str, int, int], None] | None,
 ) -> None: ...

@@ -55,13 +55,16 @@ def resolve(source: Source) -> list[str] | Iterator[str]:
     return documents
 
 
-def documents(source: Source, *, lines: bool = False, text_field: str = "text") -> Iterator[str]:
+def documents(
+    source: Source, *, lines: bool = False, text_field: str = "text", text_column: str = "text"
+) -> Iterator[str]:
     """Every document of a source, one after the other, in memory for a few megabytes of text.
 
     Args:
         source: See `Source`.
         lines: Each line of a text file is a document, without its line end.
         text_field: The field of a `.jsonl` line that holds the text.
+        text_column: The column of a `.parquet` file that holds the text.
 
     Returns:
         An iterator of documents.
@@ -75,5 +78,5 @@ def documents(source: Source, *, lines: bool = False, text_field: str = "text") 
     """
     found = resolve(source)
     if isinstance(found, list):
-        return chain.from_iterable(DocumentReader(found, lines=lines, text_field=text_field))
+        return chain.from_iterable(DocumentReader(found, lines=lines, text_field=text_field, text_column=text_column))
     return found

@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Sequence
 
 from lmfast import __version__
-from lmfast.cli import data, demo, evaluation, ngram, tokenizer, training
+from lmfast.cli import cleaning, data, demo, evaluation, ngram, tokenizer, training
 from lmfast.cli.common import Commands, Parser
 from lmfast.errors import MissingDependencyError
 
@@ -23,7 +23,7 @@ def parser() -> argparse.ArgumentParser:
     top = Parser(prog="lmfast", description="Language models from small to large: raw text to a table of models.")
     top.add_argument("--version", action="version", version=f"lmfast {__version__}")
     commands = Commands(top)
-    for module in (demo, tokenizer, data, ngram, training, evaluation):
+    for module in (demo, cleaning, tokenizer, data, ngram, training, evaluation):
         module.add_commands(commands)
     return top
 

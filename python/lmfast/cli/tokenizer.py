@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+from lmfast.cli.cleaning import add_cleaning, add_source, cleaning_of
 from lmfast.cli.common import Commands, add_threads, progress, remark, show
 
 
@@ -63,12 +64,15 @@ def add_commands(commands: Commands) -> None:
         run_encode,
         """lmfast tokenizer encode tokenizer.json corpus.txt --out corpus.bin
         lmfast tokenizer encode tokenizer.json corpus.txt --lines --out corpus.bin
+        lmfast tokenizer encode tokenizer.json 'web/*.parquet' --drop-duplicates exact,near --mask email --out web.bin
         echo 'Some words.' | lmfast tokenizer encode tokenizer.json""",
     )
     encode.add_argument("tokenizer", metavar="TOKENIZER", help="tokenizer.json")
     encode.add_argument("text", nargs="*", metavar="TEXT", help="text files (default: standard input)")
     encode.add_argument("--out", metavar="FILE", help="the token store (.bin; its .idx lies beside it)")
-    encode.add_argument("--lines", action="store_true", help="each line of a text file is a document")
+    encode.add_argument("--no-resume", action="store_true", help="begin anew, do not go on from an interrupted run")
+    add_source(encode)
+    add_cleaning(encode)
     add_threads(encode)
 
     decode = noun.verb(
@@ -91,13 +95,14 @@ def run_train(arguments: argparse.Namespace) -> None:
     from lmfast.errors import refuse_warning
 
     start = time.perf_counter()
-    special = {} if arguments.special_token is None else {"special_tokens": tuple(arguments.special_token)}
+    special = None if arguments.special_token is None else tuple(arguments.special_token)
     with refuse_warning("vocab_size"):
         tokenizer = Tokenizer.train(
             [Path(name) for name in expand(arguments.text)],
             arguments.vocab_size,
             kind=arguments.kind,
             pattern=arguments.pattern,
+            special_tokens=special,
             min_frequency=arguments.min_frequency,
             tie_order=arguments.tie_order,
             limit_alphabet=arguments.limit_alphabet,
@@ -108,7 +113,6 @@ def run_train(arguments: argparse.Namespace) -> None:
             continue_from=Tokenizer.from_file(arguments.continue_from) if arguments.continue_from else None,
             threads=arguments.threads,
             progress=progress(arguments),
-            **special,
         )
     tokenizer.save(arguments.out)
     seconds = time.perf_counter() - start
@@ -134,7 +138,15 @@ def run_encode(arguments: argparse.Namespace) -> None:
     start = time.perf_counter()
     paths = [Path(name) for name in expand(arguments.text)]
     store = tokenizer.encode_files(
-        paths, arguments.out, lines=arguments.lines, threads=arguments.threads, progress=progress(arguments)
+        paths,
+        arguments.out,
+        lines=arguments.lines,
+        text_field=arguments.text_field,
+        text_column=arguments.text_column,
+        cleaning=cleaning_of(arguments),
+        resume=not arguments.no_resume,
+        threads=arguments.threads,
+        progress=progress(arguments),
     )
     seconds = time.perf_counter() - start
     result = {
@@ -144,6 +156,8 @@ def run_encode(arguments: argparse.Namespace) -> None:
         "text_bytes": store.text_bytes,
         "seconds": round(seconds, 3),
     }
+    if store.cleaning is not None:
+        result["cleaning"] = store.cleaning
     show(arguments, result)
     remark(arguments, f"{(store.text_bytes or 0) / 1e6 / seconds:.0f} MB/s")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -167,6 +168,12 @@ class TokenStore:
     def vocab_size(self) -> int | None:
         """The vocabulary's size, as far as the store's writer noted it."""
         return self._core.vocab_size
+
+    @property
+    def cleaning(self) -> dict[str, int] | None:
+        """What cleaning did to the text, as `CleaningReport` names it; None where it was not cleaned by lmfast."""
+        report = self._core.cleaning
+        return None if report is None else dict(json.loads(report))
 
     @property
     def text_bytes(self) -> int | None:

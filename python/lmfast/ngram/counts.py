@@ -134,6 +134,7 @@ def count_ngrams(
     memory: str | int | None = None,
     lines: bool = False,
     text_field: str = "text",
+    text_column: str = "text",
     threads: int | None = None,
     progress: bool | None = None,
 ) -> NgramCounts:
@@ -147,6 +148,7 @@ def count_ngrams(
         memory: Only None, all in memory, is supported yet.
         lines: With a tokenizer: whether each line of a file is a document, not the whole file.
         text_field: The field of a `.jsonl` line that holds the text.
+        text_column: The column of a `.parquet` file that holds the text.
         threads: How many threads to use; None means every core.
         progress: Whether to show a bar; None means on a terminal.
 
@@ -162,12 +164,14 @@ def count_ngrams(
         raise ValueError(message)
     documents = as_documents(source)
     if documents is None and tokenizer is not None:
-        documents = encode(source, tokenizer, lines=lines, text_field=text_field)
+        documents = encode(source, tokenizer, lines=lines, text_field=text_field, text_column=text_column)
     vocabulary: tuple[str, ...] | None = None
     with bar(progress) as callback:
         options: dict[str, Any] = {"threads": threads, "progress": callback}
         if documents is None:
-            (ids, counts), words = _core.count_words(resolve(source), order, text_field=text_field, **options)
+            (ids, counts), words = _core.count_words(
+                resolve(source), order, text_field=text_field, text_column=text_column, **options
+            )
             vocabulary = tuple(words)
         else:
             vocab_size = int(documents[0].max(initial=0)) + 1

@@ -93,6 +93,7 @@ class NgramModel:
         temporary_folder: str | os.PathLike[str] | None = None,
         lines: bool = False,
         text_field: str = "text",
+        text_column: str = "text",
         threads: int | None = None,
         progress: bool | None = None,
     ) -> NgramModel:
@@ -121,6 +122,7 @@ class NgramModel:
             temporary_folder: Where working files would go; there are none while all is in memory.
             lines: With a tokenizer: whether each line of a file is a document, not the whole file.
             text_field: The field of a `.jsonl` line that holds the text.
+            text_column: The column of a `.parquet` file that holds the text.
             threads: How many threads to use; None means every core. The model does not depend on it.
             progress: Whether to show a bar; None means on a terminal.
 
@@ -144,11 +146,17 @@ class NgramModel:
         }
         documents = as_documents(source)
         if documents is None and tokenizer is not None:
-            documents = encode(source, tokenizer, lines=lines, text_field=text_field)
+            documents = encode(source, tokenizer, lines=lines, text_field=text_field, text_column=text_column)
         with bar(progress) as callback:
             if documents is None:
                 core = _core.NgramModel.train_words(
-                    resolve(source), order, text_field=text_field, unk=unk, progress=callback, **options
+                    resolve(source),
+                    order,
+                    text_field=text_field,
+                    text_column=text_column,
+                    unk=unk,
+                    progress=callback,
+                    **options,
                 )
             else:
                 core = _core.NgramModel.train_tokens(
@@ -305,6 +313,7 @@ class NgramModel:
         *,
         lines: bool = False,
         text_field: str = "text",
+        text_column: str = "text",
         threads: int | None = None,
         progress: bool | None = None,
     ) -> Perplexity:
@@ -314,15 +323,22 @@ class NgramModel:
             source: As for `train`.
             lines: For a model of tokens: whether each line of a file is a document, not the whole file.
             text_field: The field of a `.jsonl` line that holds the text.
+            text_column: The column of a `.parquet` file that holds the text.
             threads: How many threads to use; None means every core.
             progress: Whether to show a bar; None means on a terminal.
         """
         with bar(progress) as callback:
             if not self._core.is_of_tokens:
                 return Perplexity(
-                    *self._core.perplexity(resolve(source), text_field=text_field, threads=threads, progress=callback)
+                    *self._core.perplexity(
+                        resolve(source),
+                        text_field=text_field,
+                        text_column=text_column,
+                        threads=threads,
+                        progress=callback,
+                    )
                 )
-            documents = self._documents(source, lines=lines, text_field=text_field)
+            documents = self._documents(source, lines=lines, text_field=text_field, text_column=text_column)
             return Perplexity(*self._core.perplexity_of_tokens(*documents, threads=threads, progress=callback))
 
     def next_token_distribution(self, context: str | NDArray[Any] = "") -> NDArray[np.float32]:
@@ -388,10 +404,12 @@ class NgramModel:
             return text
         return encode(iter([text]), self._need_tokenizer())[0]
 
-    def _documents(self, source: Source, *, lines: bool, text_field: str) -> Documents:
+    def _documents(self, source: Source, *, lines: bool, text_field: str, text_column: str) -> Documents:
         documents = as_documents(source)
         if documents is None:
-            documents = encode(source, self._need_tokenizer(), lines=lines, text_field=text_field)
+            documents = encode(
+                source, self._need_tokenizer(), lines=lines, text_field=text_field, text_column=text_column
+            )
         return documents
 
     def _need_tokens(self) -> None:

@@ -71,11 +71,18 @@ def as_documents(source: Any) -> Documents | None:
     return as_tokens(tokens), np.ascontiguousarray(offsets, np.uint64)
 
 
-def encode(source: Source, tokenizer: TokenizerLike, *, lines: bool = False, text_field: str = "text") -> Documents:
+def encode(
+    source: Source,
+    tokenizer: TokenizerLike,
+    *,
+    lines: bool = False,
+    text_field: str = "text",
+    text_column: str = "text",
+) -> Documents:
     """Encode every document of a source. Special tokens spelled out in the text are ordinary text."""
     ids: list[NDArray[Any]] = []
     offsets = [np.zeros(1, np.uint64)]
-    for batch in _batches(documents(source, lines=lines, text_field=text_field)):
+    for batch in _batches(documents(source, lines=lines, text_field=text_field, text_column=text_column)):
         encoded = tokenizer.encode_array(batch, add_special_tokens=False, special="text")
         ids.append(as_tokens(encoded.ids))
         offsets.append(np.asarray(encoded.offsets[1:], np.uint64) + offsets[-1][-1])

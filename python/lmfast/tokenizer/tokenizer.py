@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 import warnings
@@ -16,10 +17,12 @@ from lmfast.source import Source, resolve
 from lmfast.tokenizer.arrays import TokenArray
 from lmfast.tokenizer.decoder import Decoder
 from lmfast.tokenizer.files import find
+from lmfast.tokenizer.resume import CHECKPOINT_SECONDS, key_of
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from lmfast.cleaning import Cleaning
     from lmfast.data import TokenStore
 
 __all__ = ["Tokenizer"]
@@ -127,6 +130,9 @@ class Tokenizer:
         lowercase: bool | None = None,
         byte_fallback: bool | None = None,
         continue_from: Tokenizer | None = None,
+        text_field: str = "text",
+        text_column: str = "text",
+        cleaning: Cleaning | None = None,
         threads: int | None = None,
         progress: bool | None = None,
     ) -> Tokenizer:
@@ -162,6 +168,9 @@ class Tokenizer:
             lowercase: "wordpiece": whether letters become small and lose their accents (None: True).
             byte_fallback: "unigram": 256 tokens spell characters that the text does not have (None: False).
             continue_from: "bpe": a tokenizer whose ids, merges and way of cutting are kept, and new tokens added.
+            text_field: The field of a `.jsonl` line that holds the text.
+            text_column: The column of a `.parquet` file that holds the text.
+            cleaning: What is done to the text before; to a file of text by line.
             threads: Threads; None: every core.
             progress: A bar on standard error: True, False, or None for one on a terminal.
 
@@ -208,6 +217,9 @@ class Tokenizer:
                 lowercase=lowercase,
                 byte_fallback=byte_fallback,
                 continue_from=None if continue_from is None else continue_from._core,
+                text_field=text_field,
+                text_column=text_column,
+                cleaning=cleaning,
                 threads=_threads(threads),
                 progress=callback,
             )
@@ -344,12 +356,19 @@ class Tokenizer:
         append_token: str | None = "auto",
         lines: bool = False,
         text_field: str = "text",
+        text_column: str = "text",
         add_special_tokens: bool = True,
         special: Special = "text",
+        cleaning: Cleaning | None = None,
+        resume: bool = True,
         threads: int | None = None,
         progress: bool | None = None,
     ) -> TokenStore:
-        """Encode text into a store on disk, in bounded memory.
+        """Encode text into a store on disk, in bounded memory; one document is held whole.
+
+        A call over files that is interrupted (Ctrl-C, a kill, a full disk) leaves its work in hidden files beside
+        `out`. The next call with the same arguments, files and tokenizer goes on from there, to the same bytes; one
+        with others begins anew. The store appears whole or not at all.
 
         Args:
             source: Files, or an iterable of documents.
@@ -359,8 +378,11 @@ class Tokenizer:
                 None: nothing.
             lines: Each line of a text file is a document, without its line end.
             text_field: The field of a `.jsonl` line that holds the text.
+            text_column: The column of a `.parquet` file that holds the text.
             add_special_tokens: As in `encode`.
             special: As in `encode`, but text is the default: a corpus must not forge the end of a document.
+            cleaning: What is done to the text before; `TokenStore.cleaning` tells afterwards what it did.
+            resume: Go on from an interrupted call, and leave work to go on from. False: begin anew, and leave nothing.
             threads: Threads that encode; None: every core.
             progress: A bar on standard error: True, False, or None for one on a terminal.
 
@@ -374,14 +396,28 @@ class Tokenizer:
         core = self._core.with_options(add_special_tokens, special)
         from lmfast.data import TokenStore
 
+        found = resolve(source)
+        place = None
+        if resume and isinstance(found, list):
+            settings = {
+                "tokenizer": self.fingerprint,
+                "append_id": append_id,
+                "source": [lines, text_field, text_column],
+                "special": [add_special_tokens, special],
+                "cleaning": None if cleaning is None else dataclasses.asdict(cleaning),
+            }
+            place = key_of(found, settings), CHECKPOINT_SECONDS
         with bar(progress) as callback:
             compiled.encode_files(
                 core,
-                resolve(source),
+                found,
                 out,
                 append_id,
                 lines,
                 text_field,
+                text_column,
+                cleaning,
+                place,
                 _threads(threads),
                 callback,
             )

@@ -9,9 +9,9 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 use lmfast_base::source::Documents;
 use lmfast_base::{Control, Encode, EncodeSession, Error, Result, threads};
 
@@ -19,16 +19,29 @@ use crate::store::{Format, WriteOptions, Writer};
 
 /// A piece ends with the document that reaches this many bytes of text.
 const PIECE_BYTES: usize = 256 << 10;
+/// Tokens are flushed to the disk whenever so many were written, so that the last flush finds little left to do.
+const FLUSH_TOKENS: usize = 16 << 20;
 /// How long a thread waits before it looks whether the call was cancelled.
 const PATIENCE: Duration = Duration::from_millis(50);
 
 /// How text becomes a store.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct EncodeOptions {
     /// The id that ends every document.
     pub append_id: Option<u32>,
     /// How many threads encode; None: every core.
     pub threads: Option<usize>,
+    /// Where a call may be resumed.
+    pub resume: Option<Resume>,
+}
+
+/// How an interrupted call is resumed.
+#[derive(Debug, Clone)]
+pub struct Resume {
+    /// A digest of the source and of every setting: a call with the same key goes on where the last one stopped.
+    pub key: String,
+    /// How long a call works between two notes of how far it is.
+    pub every: Duration,
 }
 
 /// What was written.
@@ -60,24 +73,38 @@ struct Encoded {
 
 /// Encodes documents to the Megatron store `out` (see [`bin_path`](crate::bin_path)).
 ///
-/// The caller begins the stage of `control`; this advances it by the bytes of the source.
+/// The caller begins the stage of `control`; this advances it by the bytes of the source. `cleaning` is asked in the end
+/// for what the sidecar is to say about how the documents were cleaned.
+///
+/// A call with [`EncodeOptions::resume`] that is cancelled, killed or refused by the operating system leaves its work in
+/// hidden files. The next one with the same key passes over as many documents as they hold and goes on, to the same
+/// bytes; one with another key begins anew.
 ///
 /// # Errors
-/// Those of the documents, of the files, and [`Error::Invalid`] for an `append_id` outside the vocabulary. Nothing is
-/// left of a store that failed.
-pub fn encode_documents(
-    documents: impl Iterator<Item = Result<Documents>> + Send,
+/// Those of the documents, of the files, and [`Error::Invalid`] for an `append_id` outside the vocabulary. Nothing else
+/// is left of a store that failed.
+pub fn encode_documents<S: Iterator<Item = Result<Documents>> + Send>(
+    documents: &mut S,
     encoder: &dyn Encode,
     out: &Path,
-    options: EncodeOptions,
+    options: &EncodeOptions,
+    cleaning: impl FnOnce(&S) -> Option<serde_json::Value>,
     control: &Control,
 ) -> Result<Summary> {
     let vocab_size = u64::from(encoder.vocab_size());
-    if let Some(id) = options.append_id.filter(|&id| u64::from(id) >= vocab_size) {
+    let append_id = options.append_id;
+    if let Some(id) = append_id.filter(|&id| u64::from(id) >= vocab_size) {
         return Err(Error::invalid(format!("the id {id} is to end each document, vocab_size is {vocab_size}")));
     }
-    let mut writer = Writer::create(out, WriteOptions { format: Format::Megatron, vocab_size })?;
     let pool = threads::pool(options.threads)?;
+    let (writer, done, text_bytes) = match &options.resume {
+        Some(resume) => Writer::resume(out, vocab_size, &resume.key, control)?,
+        None => (Writer::create(out, WriteOptions { format: Format::Megatron, vocab_size })?, 0, 0),
+    };
+    let every = options.resume.as_ref().map(|resume| resume.every);
+    let (flush, flushes) = bounded(1);
+    let mut output = Output { writer, text_bytes, every, noted: Instant::now(), flush, unflushed: 0 };
+    let handle = output.writer.handle()?;
     let in_flight = 4 * pool.current_num_threads() + 4;
     let (tickets, free_tickets) = bounded(in_flight);
     for _ in 0..in_flight {
@@ -85,25 +112,46 @@ pub fn encode_documents(
     }
     let (to_encode, pieces) = bounded(in_flight);
     let (to_write, encoded) = bounded(in_flight);
-    let text_bytes = thread::scope(|scope| {
-        let reader = scope.spawn(move || read(documents, &to_encode, &free_tickets, control));
-        scope.spawn(move || pool.broadcast(|_| encode(encoder, options.append_id, &pieces, &to_write, control)));
-        let written = write(&mut writer, &encoded, &tickets, control);
+    let (outcome, mut writer, text_bytes) = thread::scope(|scope| {
+        let source = &mut *documents;
+        let reader = scope.spawn(move || read(source, done, &to_encode, &free_tickets, control));
+        scope.spawn(move || pool.broadcast(|_| encode(encoder, append_id, &pieces, &to_write, control)));
+        let flusher = scope.spawn(move || flushes.iter().try_for_each(|()| handle.sync_data()));
+        let written = output.write(&encoded, &tickets, control);
         // Without these the reader may wait for ever for a ticket, or an encoder for a place.
         drop((tickets, encoded));
-        match reader.join() {
+        let Output { writer, text_bytes, flush, .. } = output;
+        drop(flush);
+        // The operating system tells a failed flush once: here, and not to the writer.
+        let flushed = flusher.join().map(|flushed| flushed.map_err(Error::io(writer.path())));
+        let outcome = match (reader.join(), flushed) {
             // A reader that failed explains why there was less to write.
-            Ok(read) => read.and(written),
-            Err(panic) => std::panic::resume_unwind(panic),
+            (Ok(read), Ok(flushed)) => read.and(written).and(flushed),
+            (Err(panic), _) | (_, Err(panic)) => std::panic::resume_unwind(panic),
+        };
+        (outcome, writer, text_bytes)
+    });
+    match outcome.and_then(|()| control.check()) {
+        Ok(()) => {
+            writer.set_cleaning(cleaning(documents));
+            writer.finish(Some(text_bytes))
         }
-    })?;
-    control.check()?;
-    writer.finish(Some(text_bytes))
+        Err(error) => {
+            if matches!(error, Error::Interrupted | Error::Io { .. }) {
+                writer.leave(text_bytes);
+            } else {
+                writer.discard();
+            }
+            Err(error)
+        }
+    }
 }
 
-/// Cuts documents into pieces, numbered in order. Ends early, without an error, when nobody wants more.
+/// Cuts documents into pieces, numbered in order, but for the first `done`, which are written already. Ends early,
+/// without an error, when nobody wants more.
 fn read(
     documents: impl Iterator<Item = Result<Documents>>,
+    mut done: u64,
     to_encode: &Sender<Piece>,
     tickets: &Receiver<()>,
     control: &Control,
@@ -111,7 +159,8 @@ fn read(
     let mut number = 0;
     for batch in documents {
         let documents = Arc::new(batch?);
-        let mut start = 0;
+        let mut start = documents.len().min(usize::try_from(done).unwrap_or(usize::MAX));
+        done -= start as u64;
         let mut source_bytes = documents.source_bytes;
         while start < documents.len() || source_bytes > 0 {
             let mut bytes = 0;
@@ -142,6 +191,9 @@ fn read(
                 return Ok(());
             }
         }
+    }
+    if done > 0 {
+        return Err(Error::invalid(format!("the source has {done} documents less than when its encoding began")));
     }
     Ok(())
 }
@@ -185,163 +237,54 @@ fn encode_piece(
     Ok(encoded)
 }
 
-/// Writes pieces in order; gives the bytes of text. Fails as the first piece, in the order of the text, that failed.
-fn write(
-    writer: &mut Writer,
-    encoded: &Receiver<(u64, Result<Encoded>)>,
-    tickets: &Sender<()>,
-    control: &Control,
-) -> Result<u64> {
-    let mut waiting = BTreeMap::new();
-    let (mut next, mut text_bytes) = (0, 0);
-    for (number, piece) in encoded {
-        control.check()?;
-        waiting.insert(number, piece);
-        while let Some(piece) = waiting.remove(&next) {
-            let piece = piece?;
-            writer.push(&piece.ids, &piece.lengths)?;
-            control.advance(piece.source_bytes);
-            text_bytes += piece.text_bytes;
-            next += 1;
-            let _ = tickets.try_send(());
+/// The caller's end.
+struct Output {
+    writer: Writer,
+    text_bytes: u64,
+    every: Option<Duration>,
+    noted: Instant,
+    flush: Sender<()>,
+    unflushed: usize,
+}
+
+impl Output {
+    /// Writes pieces in order. Fails as the first piece, in the order of the text, that failed.
+    fn write(
+        &mut self,
+        encoded: &Receiver<(u64, Result<Encoded>)>,
+        tickets: &Sender<()>,
+        control: &Control,
+    ) -> Result<()> {
+        let mut waiting = BTreeMap::new();
+        let mut next = 0;
+        for (number, piece) in encoded {
+            control.check()?;
+            waiting.insert(number, piece);
+            while let Some(piece) = waiting.remove(&next) {
+                let piece = piece?;
+                self.writer.push(&piece.ids, &piece.lengths)?;
+                control.advance(piece.source_bytes);
+                self.text_bytes += piece.text_bytes;
+                next += 1;
+                let _ = tickets.try_send(());
+                self.unflushed += piece.ids.len();
+                if self.unflushed >= FLUSH_TOKENS {
+                    match self.flush.try_send(()) {
+                        Ok(()) => self.unflushed = 0,
+                        Err(TrySendError::Full(())) => {}
+                        // A flush has failed, and tells why.
+                        Err(TrySendError::Disconnected(())) => return Ok(()),
+                    }
+                }
+                if self.every.is_some_and(|every| self.noted.elapsed() >= every) {
+                    self.writer.checkpoint(self.text_bytes)?;
+                    self.noted = Instant::now();
+                }
+            }
         }
+        Ok(())
     }
-    Ok(text_bytes)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::Store;
-    use proptest::prelude::*;
-
-    /// Every byte is an id, 256 the end of a text.
-    struct Bytes;
-
-    impl Encode for Bytes {
-        fn vocab_size(&self) -> u32 {
-            257
-        }
-
-        fn end_of_text(&self) -> Option<u32> {
-            Some(256)
-        }
-
-        fn session(&self) -> Box<dyn EncodeSession + '_> {
-            Box::new(ByteSession)
-        }
-    }
-
-    struct ByteSession;
-
-    impl EncodeSession for ByteSession {
-        fn encode(&mut self, text: &str, ids: &mut Vec<u32>, _control: &Control) -> Result<()> {
-            if text == "cannot be encoded" {
-                return Err(Error::invalid(format!("this text {text}")));
-            }
-            ids.extend(text.bytes().map(u32::from));
-            Ok(())
-        }
-    }
-
-    fn batches(texts: &[String], size: usize) -> Vec<Result<Documents>> {
-        texts
-            .chunks(size)
-            .map(|texts| {
-                let mut documents: Documents = texts.iter().collect();
-                documents.source_bytes = documents.text_bytes() as u64 + 1;
-                Ok(documents)
-            })
-            .collect()
-    }
-
-    fn tokens(store: &Store) -> Vec<u16> {
-        match store.tokens().unwrap() {
-            crate::Tokens::Uint16(tokens) => tokens.to_vec(),
-            _ => panic!("uint16 was expected"),
-        }
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(40))]
-        #[test]
-        fn documents_stay_in_order(texts in proptest::collection::vec(".{0,40}", 0..200), size in 1usize..50, append: bool, threads in 1usize..5) {
-            let folder = tempfile::tempdir().unwrap();
-            let out = folder.path().join("store");
-            let options = EncodeOptions { append_id: append.then_some(256), threads: Some(threads) };
-            let control = Control::default();
-            let summary = encode_documents(batches(&texts, size).into_iter(), &Bytes, &out, options, &control).unwrap();
-            let mut expected = Vec::new();
-            let mut offsets = vec![0];
-            for text in &texts {
-                expected.extend(text.bytes().map(u16::from));
-                expected.extend(append.then_some(256));
-                offsets.push(expected.len() as u64);
-            }
-            let text_bytes: usize = texts.iter().map(String::len).sum();
-            prop_assert_eq!(summary, Summary { documents: texts.len() as u64, tokens: expected.len() as u64, text_bytes: text_bytes as u64 });
-            prop_assert_eq!(control.progress().1, text_bytes as u64 + texts.len().div_ceil(size) as u64);
-            let store = Store::open(&out, None).unwrap();
-            prop_assert_eq!(tokens(&store), expected);
-            prop_assert_eq!(store.offsets().unwrap(), offsets);
-            prop_assert_eq!(store.text_bytes(), Some(text_bytes as u64));
-            prop_assert_eq!(store.vocab_size(), Some(257));
-            store.verify(None, &control).unwrap();
-        }
-    }
-
-    #[test]
-    fn large_batches_are_cut_and_come_together_again() {
-        let texts: Vec<String> = (0..3000).map(|number| format!("{number} ").repeat(1 + number * 7 % 1000)).collect();
-        let folder = tempfile::tempdir().unwrap();
-        let mut files = Vec::new();
-        for threads in [1, 2, 7] {
-            let out = folder.path().join(format!("store{threads}"));
-            let options = EncodeOptions { append_id: None, threads: Some(threads) };
-            encode_documents(batches(&texts, 700).into_iter(), &Bytes, &out, options, &Control::default()).unwrap();
-            let parts = ["bin", "idx", "lmfast.json"].map(|suffix| std::fs::read(out.with_extension(suffix)).unwrap());
-            files.push(parts);
-        }
-        assert!(files[0] == files[1] && files[1] == files[2], "the files depend on threads");
-        assert_eq!(files[0][0].len(), 2 * texts.iter().map(String::len).sum::<usize>());
-    }
-
-    #[test]
-    fn a_text_that_cannot_be_encoded_ends_the_call() {
-        let mut texts = vec!["fine".repeat(1000); 3000];
-        texts[1500] = "cannot be encoded".to_owned();
-        for threads in [1, 3] {
-            let folder = tempfile::tempdir().unwrap();
-            let (out, control) = (folder.path().join("store"), Control::default());
-            let options = EncodeOptions { append_id: None, threads: Some(threads) };
-            let error = encode_documents(batches(&texts, 7).into_iter(), &Bytes, &out, options, &control).unwrap_err();
-            assert_eq!(error.to_string(), "this text cannot be encoded");
-            assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
-        }
-    }
-
-    #[test]
-    fn a_failure_leaves_nothing_behind() {
-        let folder = tempfile::tempdir().unwrap();
-        let texts: Vec<String> = (0..500).map(|number| format!("document {number}").repeat(900)).collect();
-        let fails = || {
-            let mut batches = batches(&texts, 5);
-            batches.insert(40, Err(Error::invalid("the source fails")));
-            batches
-        };
-        let out = folder.path().join("store");
-        for threads in [1, 3] {
-            let options = EncodeOptions { append_id: None, threads: Some(threads) };
-            let error = encode_documents(fails().into_iter(), &Bytes, &out, options, &Control::default()).unwrap_err();
-            assert_eq!(error.to_string(), "the source fails");
-        }
-        let control = Control::default();
-        control.cancel();
-        let outcome =
-            encode_documents(batches(&texts, 5).into_iter(), &Bytes, &out, EncodeOptions::default(), &control);
-        assert!(matches!(outcome, Err(Error::Interrupted)));
-        let options = EncodeOptions { append_id: Some(257), threads: None };
-        assert!(encode_documents(std::iter::empty(), &Bytes, &out, options, &Control::default()).is_err());
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "files are left");
-    }
-}
+mod tests;

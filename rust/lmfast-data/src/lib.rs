@@ -23,7 +23,7 @@ pub mod shuffle;
 mod store;
 
 pub use batch::{Batch, Dtype, Element, Layout};
-pub use encode::{EncodeOptions, Summary, encode_documents};
+pub use encode::{EncodeOptions, Resume, Summary, encode_documents};
 pub use loader::{Loader, LoaderOptions};
 pub use sampler::{Mode, Sampler};
 pub use store::{Format, Id, Store, TokenType, Tokens, WriteOptions, Writer, bin_path};

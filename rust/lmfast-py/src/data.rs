@@ -3,17 +3,20 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use lmfast_base::source::Options as SourceOptions;
 use lmfast_data::{
-    Dtype, EncodeOptions, Format, Layout, Loader, LoaderOptions, Mode, Sampler, Store, TokenType, WriteOptions, Writer,
-    encode_documents,
+    Dtype, EncodeOptions, Format, Layout, Loader, LoaderOptions, Mode, Resume, Sampler, Store, TokenType, WriteOptions,
+    Writer, encode_documents,
 };
+use lmfast_text::clean::Cleaner;
 use numpy::{PyArray1, PyReadonlyArray1};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use crate::buffer::{batch_to_arrays, tokens_to_array};
+use crate::clean::Arguments;
 use crate::error::to_python;
 use crate::gate;
 use crate::source;
@@ -68,6 +71,12 @@ impl TokenStore {
     #[getter]
     fn text_bytes(&self) -> Option<u64> {
         self.store.text_bytes()
+    }
+
+    /// What cleaning did to the text, as JSON.
+    #[getter]
+    fn cleaning(&self) -> Option<String> {
+        self.store.cleaning().map(ToString::to_string)
     }
 
     /// All tokens, as a read-only array over the mapped file.
@@ -227,8 +236,10 @@ impl BatchLoader {
 }
 
 /// Encodes a source that lmfast/source.py resolved into the store `out`, without its text passing through Python.
+///
+/// `resume`: a key and how many seconds pass between two notes of how far the call is.
 #[pyfunction]
-#[pyo3(signature = (tokenizer, source, out, append_id, lines, text_field, threads, progress))]
+#[pyo3(signature = (tokenizer, source, out, append_id, lines, text_field, text_column, cleaning, resume, threads, progress))]
 #[expect(clippy::too_many_arguments, reason = "the settings of an encoding, each with a name in Python")]
 pub(crate) fn encode_files(
     py: Python<'_>,
@@ -238,14 +249,28 @@ pub(crate) fn encode_files(
     append_id: Option<u32>,
     lines: bool,
     text_field: String,
+    text_column: String,
+    cleaning: Option<Arguments>,
+    resume: Option<(String, f64)>,
     threads: Option<usize>,
     progress: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<()> {
     let encoder = tokenizer.encoder();
-    let (documents, total) = source::open(source, SourceOptions { lines, text_field, keep_line_ends: false })?;
+    let cleaning = cleaning.map(|cleaning| cleaning.cleaning()).transpose()?;
+    let source_options = SourceOptions { lines, text_field, text_column, keep_line_ends: false };
+    let (mut documents, total) = source::open(source, source_options)?;
+    let resume = resume.map(|(key, seconds)| Resume { key, every: Duration::from_secs_f64(seconds.clamp(0.0, 1e6)) });
+    let options = EncodeOptions { append_id, threads, resume };
     gate::run(py, progress, |control| {
         control.begin("encoding", total);
-        encode_documents(documents, encoder.as_ref(), &out, EncodeOptions { append_id, threads }, control)
+        match cleaning {
+            Some(cleaning) => {
+                let mut cleaner = Cleaner::new(documents, cleaning, threads, control)?;
+                let report = |cleaner: &Cleaner<'_, _>| Some(cleaner.report().to_json());
+                encode_documents(&mut cleaner, encoder.as_ref(), &out, &options, report, control)
+            }
+            None => encode_documents(&mut documents, encoder.as_ref(), &out, &options, |_| None, control),
+        }
     })?;
     Ok(())
 }

@@ -3,6 +3,7 @@
 //! Every call that can take long goes through [`gate::run`]. The face that users type is the Python package around it.
 
 mod buffer;
+mod clean;
 mod data;
 mod error;
 mod gate;
@@ -14,6 +15,8 @@ mod tokenizer;
 /// The compiled core of lmfast. Private: use the names of the package `lmfast`.
 #[pyo3::pymodule]
 mod _core {
+    #[pymodule_export]
+    use crate::clean::clean_files;
     #[pymodule_export]
     use crate::data::{BatchLoader, TokenStore, TokenWriter, encode_files};
     #[pymodule_export]

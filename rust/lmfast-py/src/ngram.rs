@@ -96,8 +96,8 @@ enum Lines {
 }
 
 impl Lines {
-    fn open(source: &Bound<'_, PyAny>, text_field: String) -> PyResult<Self> {
-        let options = SourceOptions { lines: true, text_field, keep_line_ends: true };
+    fn open(source: &Bound<'_, PyAny>, text_field: String, text_column: String) -> PyResult<Self> {
+        let options = SourceOptions { lines: true, text_field, text_column, keep_line_ends: true };
         if let Ok(paths) = source.extract::<Vec<PathBuf>>() {
             return Ok(Self::Files(paths, options));
         }
@@ -130,13 +130,14 @@ impl Lines {
 impl NgramModel {
     /// Estimates a model of the white-space words of text.
     #[staticmethod]
-    #[pyo3(signature = (source, order, *, text_field, prune, vocabulary, discount_fallback, interpolate_unigrams, vocab_pad, unk, threads, progress))]
+    #[pyo3(signature = (source, order, *, text_field, text_column, prune, vocabulary, discount_fallback, interpolate_unigrams, vocab_pad, unk, threads, progress))]
     #[expect(clippy::too_many_arguments, reason = "one for each option of the Python face")]
     fn train_words(
         py: Python<'_>,
         source: &Bound<'_, PyAny>,
         order: usize,
         text_field: String,
+        text_column: String,
         prune: Vec<u64>,
         vocabulary: Option<Vec<String>>,
         discount_fallback: Option<(f32, f32, f32)>,
@@ -157,7 +158,7 @@ impl NgramModel {
                 ))));
             }
         };
-        let source = Lines::open(source, text_field)?;
+        let source = Lines::open(source, text_field, text_column)?;
         let options = options(order, prune, vocabulary, discount_fallback, interpolate_unigrams, vocab_pad);
         let trained = gate::run(py, progress, |control| {
             in_pool(threads, || {
@@ -318,16 +319,17 @@ impl NgramModel {
     }
 
     /// Perplexity with and without unknown words, their number, and the number of tokens.
-    #[pyo3(signature = (source, *, text_field, threads, progress))]
+    #[pyo3(signature = (source, *, text_field, text_column, threads, progress))]
     fn perplexity(
         &self,
         py: Python<'_>,
         source: &Bound<'_, PyAny>,
         text_field: String,
+        text_column: String,
         threads: Option<usize>,
         progress: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<(f64, f64, u64, u64)> {
-        let options = SourceOptions { lines: true, text_field, ..SourceOptions::default() };
+        let options = SourceOptions { lines: true, text_field, text_column, ..SourceOptions::default() };
         let (batches, total) = open(source, options)?;
         let cost = gate::run(py, progress, |control| {
             control.begin("scoring", total);
@@ -405,16 +407,17 @@ fn counts(py: Python<'_>, grams: Grams) -> Counts<'_> {
 
 /// Counts the n-grams of the white-space words of text: their words one behind the other, the counts, and the words.
 #[pyfunction]
-#[pyo3(signature = (source, order, *, text_field, threads, progress))]
+#[pyo3(signature = (source, order, *, text_field, text_column, threads, progress))]
 pub(crate) fn count_words<'py>(
     py: Python<'py>,
     source: &Bound<'_, PyAny>,
     order: usize,
     text_field: String,
+    text_column: String,
     threads: Option<usize>,
     progress: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<(Counts<'py>, Vec<String>)> {
-    let source = Lines::open(source, text_field)?;
+    let source = Lines::open(source, text_field, text_column)?;
     let (grams, vocabulary) = gate::run(py, progress, |control| {
         in_pool(threads, || {
             let mut reader = Reader::new(Unknown::AllWords);

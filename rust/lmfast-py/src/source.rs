@@ -81,9 +81,9 @@ pub(crate) struct DocumentReader {
 #[pymethods]
 impl DocumentReader {
     #[new]
-    #[pyo3(signature = (paths, *, lines, text_field))]
-    fn new(paths: Vec<PathBuf>, lines: bool, text_field: String) -> PyResult<Self> {
-        let options = Options { lines, text_field, keep_line_ends: false };
+    #[pyo3(signature = (paths, *, lines, text_field, text_column))]
+    fn new(paths: Vec<PathBuf>, lines: bool, text_field: String, text_column: String) -> PyResult<Self> {
+        let options = Options { lines, text_field, text_column, keep_line_ends: false };
         Ok(Self { files: Mutex::new(Files::new(paths, options).map_err(to_python)?) })
     }
 

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use lmfast_base::source::Options as SourceOptions;
 use lmfast_base::{Control, Encode, Error};
+use lmfast_text::clean::Cleaner;
 use lmfast_text::train::{Config, Kind, TieOrder};
 use lmfast_text::{Encoded, Encoder, Extra, Fill, Ids, Offsets, Options, RowOptions, Special, Strategy, StreamDecoder};
 use numpy::{PyArray1, PyArrayMethods};
@@ -13,6 +14,7 @@ use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
 use pyo3::types::{PyBytes, PyDict, PyList};
 
+use crate::clean::Arguments;
 use crate::error::to_python;
 use crate::gate;
 use crate::ids::{self, Integers};
@@ -64,7 +66,7 @@ impl Tokenizer {
 
     /// Makes a vocabulary from a source that lmfast/source.py resolved.
     #[staticmethod]
-    #[pyo3(signature = (source, vocab_size, kind, *, pattern, special_tokens, min_frequency, tie_order, limit_alphabet, initial_alphabet, max_token_length, lowercase, byte_fallback, continue_from, threads, progress))]
+    #[pyo3(signature = (source, vocab_size, kind, *, pattern, special_tokens, min_frequency, tie_order, limit_alphabet, initial_alphabet, max_token_length, lowercase, byte_fallback, continue_from, text_field, text_column, cleaning, threads, progress))]
     #[expect(clippy::too_many_arguments, reason = "the settings of a training, each with a name in Python")]
     fn train(
         py: Python<'_>,
@@ -81,6 +83,9 @@ impl Tokenizer {
         lowercase: Option<bool>,
         byte_fallback: Option<bool>,
         continue_from: Option<&Self>,
+        text_field: String,
+        text_column: String,
+        cleaning: Option<Arguments>,
         threads: Option<usize>,
         progress: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
@@ -99,9 +104,17 @@ impl Tokenizer {
             continue_from: continue_from.map(|tokenizer| tokenizer.inner.clone()),
             threads,
         };
-        let (batches, total) = crate::source::open(source, line_by_line())?;
-        gate::run(py, progress, move |control| lmfast_text::train::train(batches, total, &config, control))
-            .map(Self::new)
+        let options = SourceOptions { lines: true, keep_line_ends: true, text_field, text_column };
+        let (batches, total) = crate::source::open(source, options)?;
+        let cleaning = cleaning.map(|cleaning| cleaning.cleaning()).transpose()?;
+        gate::run(py, progress, move |control| match cleaning {
+            Some(cleaning) => {
+                let cleaned = Cleaner::new(batches, cleaning, threads, control)?;
+                lmfast_text::train::train(cleaned, total, &config, control)
+            }
+            None => lmfast_text::train::train(batches, total, &config, control),
+        })
+        .map(Self::new)
     }
 
     /// The same tokenizer with other options for stores.
@@ -369,9 +382,4 @@ fn tie_order_of(order: &str) -> PyResult<TieOrder> {
         "bytes" => Ok(TieOrder::Bytes),
         other => Err(PyValueError::new_err(format!("tie_order={other:?}: \"characters\" or \"bytes\" is wanted"))),
     }
-}
-
-/// How a training reads text: as `tokenizers`, a line with its end at a time.
-fn line_by_line() -> SourceOptions {
-    SourceOptions { lines: true, keep_line_ends: true, ..SourceOptions::default() }
 }

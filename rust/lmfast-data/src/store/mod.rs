@@ -1,6 +1,7 @@
 //! Files of tokens, told apart by content and name, mapped and never copied.
 
 mod megatron;
+mod partial;
 mod plain;
 mod sidecar;
 mod token;
@@ -151,6 +152,11 @@ impl Store {
     /// The size of the vocabulary, where the store's writer noted it.
     pub fn vocab_size(&self) -> Option<u64> {
         self.sidecar.as_ref().map(|sidecar| sidecar.vocab_size)
+    }
+
+    /// What cleaning did to the text that the store was made from, as its sidecar tells it.
+    pub fn cleaning(&self) -> Option<&serde_json::Value> {
+        self.sidecar.as_ref().and_then(|sidecar| sidecar.cleaning.as_ref())
     }
 
     /// Bytes of the UTF-8 text behind the tokens, where the store was made from text by lmfast.

@@ -32,6 +32,8 @@ pub(super) struct Record {
     block_bytes: u64,
     index_checksum: Option<String>,
     block_checksums: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cleaning: Option<serde_json::Value>,
 }
 
 /// A sidecar that agrees with the sizes of its store.
@@ -40,6 +42,8 @@ pub(super) struct Sidecar {
     path: PathBuf,
     pub(super) vocab_size: u64,
     pub(super) text_bytes: Option<u64>,
+    /// What cleaning did to the text, as it was given to the writer.
+    pub(super) cleaning: Option<serde_json::Value>,
     pub(super) fingerprint: u128,
     /// Whether it is no older than the files it describes.
     pub(super) is_current: bool,
@@ -104,8 +108,17 @@ impl Sidecar {
         if store.index.is_some() {
             is_current &= modified(&path)? >= modified(&store.path().with_extension("idx"))?;
         }
-        let (vocab_size, text_bytes) = (record.vocab_size, record.text_bytes);
-        Ok(Some(Self { path, vocab_size, text_bytes, fingerprint, is_current, index_checksum, block_checksums }))
+        let Record { vocab_size, text_bytes, cleaning, .. } = record;
+        Ok(Some(Self {
+            path,
+            vocab_size,
+            text_bytes,
+            cleaning,
+            fingerprint,
+            is_current,
+            index_checksum,
+            block_checksums,
+        }))
     }
 
     /// Whether some blocks, spread from the first to the last, have the noted checksums.
@@ -160,10 +173,11 @@ pub(super) struct Written<'a> {
     pub(super) text_bytes: Option<u64>,
     pub(super) block_checksums: Vec<u64>,
     pub(super) index_checksum: Option<u64>,
+    pub(super) cleaning: Option<serde_json::Value>,
 }
 
-/// Writes the sidecar.
-pub(super) fn write(written: &Written<'_>) -> Result<()> {
+/// Writes the sidecar beside its place.
+pub(super) fn write(written: &Written<'_>) -> Result<AtomicFile> {
     let fingerprint = fingerprint(written.dtype, written.num_tokens, &written.block_checksums, written.index_checksum);
     let record = Record {
         lmfast_sidecar: VERSION,
@@ -177,12 +191,13 @@ pub(super) fn write(written: &Written<'_>) -> Result<()> {
         block_bytes: BLOCK_BYTES as u64,
         index_checksum: written.index_checksum.map(|checksum| format!("{checksum:016x}")),
         block_checksums: written.block_checksums.iter().map(|checksum| format!("{checksum:016x}")).collect(),
+        cleaning: written.cleaning.clone(),
     };
     let path = path_of(written.bin);
     let mut file = AtomicFile::create(&path)?;
     serde_json::to_writer_pretty(&mut file, &record).map_err(|error| Error::io(&path)(error.into()))?;
     std::io::Write::write_all(&mut file, b"\n").map_err(Error::io(&path))?;
-    file.commit()
+    Ok(file)
 }
 
 /// XXH3 with 128 bits over `"lmfast tokens 1\0"`, bytes of a token, number of tokens, number of blocks, their checksums,
@@ -233,11 +248,9 @@ impl BlockHasher {
         }
     }
 
-    pub(super) fn finish(mut self) -> Vec<u64> {
-        if self.filled > 0 {
-            self.close();
-        }
-        self.checksums
+    pub(super) fn checksums(&self) -> Vec<u64> {
+        let last = (self.filled > 0).then(|| self.current.digest());
+        self.checksums.iter().copied().chain(last).collect()
     }
 
     fn close(&mut self) {
