@@ -46,6 +46,9 @@ lint: build ## Check formats, lints, types and the stub of the compiled module.
 	$(BIN)/mypy
 	$(BIN)/python -m mypy.stubtest lmfast._core
 
+# How many cases a property of the Rust tests is tried with where it does not say so itself; 256 and more by hand.
+export PROPTEST_CASES ?= 100
+
 .PHONY: test
 test: build ## Run every test, Rust and Python.
 	cargo test --locked --quiet
