@@ -21,4 +21,4 @@ pub use encode::{Encode, EncodeSession};
 pub use error::{Error, Result};
 pub use map::Map;
 pub use pages::Pages;
-pub use prefetch::prefetch;
+pub use prefetch::{prefetch, prefetch_far};

@@ -1,4 +1,4 @@
-//! What portable Rust cannot say: vector instructions, chosen when the program runs, and prefetching.
+//! What portable Rust cannot say: vector instructions, chosen when the program runs.
 //!
 //! Each function here has a portable counterpart that gives the same result.
 #![allow(unsafe_code, reason = "intrinsics")]
@@ -6,8 +6,8 @@
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::{
-        __m256i, _MM_HINT_T0, _MM_HINT_T1, _mm_prefetch, _mm256_add_epi8, _mm256_cmpeq_epi8, _mm256_cmpgt_epi8,
-        _mm256_loadu_si256, _mm256_movemask_epi8, _mm256_or_si256, _mm256_set1_epi8,
+        __m256i, _mm256_add_epi8, _mm256_cmpeq_epi8, _mm256_cmpgt_epi8, _mm256_loadu_si256, _mm256_movemask_epi8,
+        _mm256_or_si256, _mm256_set1_epi8,
     };
 
     use crate::split::masks::{Masks, WINDOW};
@@ -60,31 +60,7 @@ mod x86 {
             slash: both!(bytes => equal(bytes, b'/')),
         }
     }
-
-    /// Asks for the cache line of a value, which is to be read later, into the second cache.
-    #[inline]
-    pub(crate) fn prefetch_far<T>(value: &T) {
-        // SAFETY: a prefetch reads nothing, and SSE belongs to every x86-64.
-        unsafe { _mm_prefetch::<_MM_HINT_T1>(std::ptr::from_ref(value).cast()) }
-    }
-
-    /// Asks for the cache line of a value, which is soon to be read.
-    #[inline]
-    pub(crate) fn prefetch<T>(value: &T) {
-        // SAFETY: a prefetch reads nothing, and SSE belongs to every x86-64.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(value).cast()) }
-    }
 }
 
 #[cfg(target_arch = "x86_64")]
-pub(crate) use x86::{has_avx2, masks, prefetch, prefetch_far};
-
-/// Without a counterpart on this processor.
-#[cfg(not(target_arch = "x86_64"))]
-#[inline]
-pub(crate) fn prefetch<T>(_value: &T) {}
-
-/// Without a counterpart on this processor.
-#[cfg(not(target_arch = "x86_64"))]
-#[inline]
-pub(crate) fn prefetch_far<T>(_value: &T) {}
+pub(crate) use x86::{has_avx2, masks};

@@ -6,10 +6,9 @@
 //! in the [`LongCache`](super::long_cache::LongCache).
 
 use bytemuck::{Pod, Zeroable};
-use lmfast_base::Pages;
+use lmfast_base::{Pages, prefetch, prefetch_far};
 
 use super::long_cache::Place;
-use crate::simd::{prefetch, prefetch_far};
 
 /// The longest piece that is kept, in bytes.
 pub(crate) const LONGEST: usize = 15;
@@ -195,17 +194,13 @@ impl<'a> View<'a> {
     /// Says that a piece will be looked up.
     #[inline]
     pub(crate) fn prepare(self, hash: u64) {
-        if let Some(line) = self.lines.get(place(hash)) {
-            prefetch_far(line);
-        }
+        prefetch_far(self.lines, place(hash));
     }
 
     /// Says that a piece will be looked up very soon.
     #[inline]
     pub(crate) fn prepare_now(self, hash: u64) {
-        if let Some(line) = self.lines.get(place(hash)) {
-            prefetch(line);
-        }
+        prefetch(self.lines, place(hash));
     }
 }
 

@@ -6,10 +6,8 @@
 use std::hash::Hasher;
 
 use bytemuck::{Pod, Zeroable};
-use lmfast_base::Pages;
+use lmfast_base::{Pages, prefetch};
 use rustc_hash::FxHasher;
-
-use crate::simd::prefetch;
 
 /// The longest piece that is kept, in bytes.
 pub(crate) const LONGEST: usize = 96;
@@ -70,9 +68,7 @@ impl LongCache {
     /// Says that a piece will be looked up soon.
     #[inline]
     pub(crate) fn prepare(&self, hash: u64) {
-        if let Some(slots) = self.places.get(place(hash)) {
-            prefetch(slots);
-        }
+        prefetch(&self.places, place(hash));
     }
 
     /// The ids of a piece, if they are known.
