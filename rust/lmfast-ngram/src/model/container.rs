@@ -160,6 +160,11 @@ impl Container {
         Ok(Self { map: Arc::new(map), table })
     }
 
+    /// Whether there is a section of that name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.find(name).is_ok()
+    }
+
     fn find(&self, name: &str) -> Result<&Section> {
         let padded = padded_name(name);
         self.table.iter().find(|section| section.name == padded).ok_or_else(|| {
