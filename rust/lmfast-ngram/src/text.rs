@@ -37,7 +37,7 @@ pub(crate) fn for_each_word(text: &[u8], mut take: impl FnMut(usize, usize)) {
 #[cfg(target_arch = "x86_64")]
 #[inline]
 fn white(window: &[u8; WINDOW]) -> u64 {
-    use std::arch::x86_64::{_mm_cmpeq_epi8, _mm_movemask_epi8, _mm_or_si128, _mm_set1_epi8, _mm_set_epi64x};
+    use std::arch::x86_64::{_mm_cmpeq_epi8, _mm_movemask_epi8, _mm_or_si128, _mm_set_epi64x, _mm_set1_epi8};
     let mut mask = 0;
     for (bytes, number) in window.as_chunks::<16>().0.iter().zip(0..) {
         let [low, high] = [0, 8].map(|at| i64::from_le_bytes(std::array::from_fn(|byte| bytes[at + byte])));

@@ -346,13 +346,7 @@ impl NgramModel {
 
     /// Log10 probabilities, matched orders, and whether each token is unknown.
     #[pyo3(signature = (text, *, bos, eos))]
-    fn token_scores<'py>(
-        &self,
-        py: Python<'py>,
-        text: Text<'_>,
-        bos: bool,
-        eos: bool,
-    ) -> PyResult<Scores<'py>> {
+    fn token_scores<'py>(&self, py: Python<'py>, text: Text<'_>, bos: bool, eos: bool) -> PyResult<Scores<'py>> {
         let words = self.words(&text)?;
         let scores = gate::run(py, None, |_| Ok(self.model.token_scores(&words, bos, eos)))?;
         let log10_prob: Vec<f32> = scores.iter().map(|score| score.log10_prob).collect();
@@ -392,9 +386,12 @@ impl NgramModel {
         progress: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Scores<'py>> {
         let ids = ids.as_slice()?;
-        let scores =
-            gate::run(py, progress, |control| in_pool(threads, || self.model.word_scores(ids, bos, control)))?;
-        Ok((scores.log10_prob.into_pyarray(py), scores.matched_order.into_pyarray(py), scores.is_unknown.into_pyarray(py)))
+        let scores = gate::run(py, progress, |control| in_pool(threads, || self.model.word_scores(ids, bos, control)))?;
+        Ok((
+            scores.log10_prob.into_pyarray(py),
+            scores.matched_order.into_pyarray(py),
+            scores.is_unknown.into_pyarray(py),
+        ))
     }
 
     /// Makes `state` the one at the beginning of a sentence, or before any word.

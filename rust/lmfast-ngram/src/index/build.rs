@@ -14,8 +14,8 @@ use super::{HIGHEST_SLOTS, Highest, Index, Keys, MIDDLE_SLOTS, MOST_STEPS, Middl
 use crate::model::{Column, View};
 
 /// N-grams a bucket has on average.
-const MIDDLE_LOAD: f64 = 3.3;
-const HIGHEST_LOAD: f64 = 4.6;
+const MIDDLE_LOAD: f64 = 3.0;
+const HIGHEST_LOAD: f64 = 4.2;
 /// How many n-grams ahead a bucket is asked for.
 const AHEAD: usize = 32;
 /// Contexts between two looks at the control.
@@ -114,15 +114,20 @@ impl Index {
 
 /// Whether every n-gram without its first word is in the model.
 fn is_closed(view: View<'_>) -> bool {
-    let levels: Vec<(u32, u32, u32)> = view.level_starts.windows(3).map(|level| (level[0], level[1], level[2])).collect();
-    levels.into_iter().skip(1).all(|(below, start, end)| (start..end).into_par_iter().all(|node| view.suffix(node) >= below))
+    let levels: Vec<(u32, u32, u32)> =
+        view.level_starts.windows(3).map(|level| (level[0], level[1], level[2])).collect();
+    levels
+        .into_iter()
+        .skip(1)
+        .all(|(below, start, end)| (start..end).into_par_iter().all(|node| view.suffix(node) >= below))
 }
 
 /// Nothing if an n-gram found no room near enough to its bucket.
 fn fill(view: View<'_>, shape: Shape, keys: Keys, buckets: [usize; 2], control: &Control) -> Result<Option<Index>> {
     let levels = view.level_starts;
     let order = levels.len() - 2;
-    let unigrams: Vec<[f32; 2]> = (1..=view.num_words()).map(|node| [view.log10_prob(node), backoff(view, node)]).collect();
+    let unigrams: Vec<[f32; 2]> =
+        (1..=view.num_words()).map(|node| [view.log10_prob(node), backoff(view, node)]).collect();
     let mut middle = Pages::<Middle>::zeroed(buckets[0]);
     let mut highest = Pages::<Highest>::zeroed(buckets[1]);
     // The numbers of the contexts of the level at hand.

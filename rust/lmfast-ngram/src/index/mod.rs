@@ -37,7 +37,7 @@ const MIDDLE_SLOTS: usize = 5;
 /// N-grams in a [`Highest`].
 const HIGHEST_SLOTS: usize = 7;
 /// How many buckets behind its own an n-gram may lie.
-const MOST_STEPS: u32 = 15;
+const MOST_STEPS: u32 = 63;
 
 /// N-grams that may be contexts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Pod, Zeroable)]

@@ -115,9 +115,56 @@ fn drawn(count: usize, vocab_size: u32, seed: u64) -> Vec<u32> {
 #[test]
 fn long_sentences_and_many_n_grams() -> Result<()> {
     let training: Vec<Vec<u32>> = (0..300).map(|seed| drawn(200, 800, seed)).collect();
-    let queries: Vec<Vec<u32>> = [0, 1, 3, 511, 512, 513, 3000, 20_000].map(|count| drawn(count, 810, count as u64 % 7)).to_vec();
+    let queries: Vec<Vec<u32>> =
+        [0, 1, 3, 511, 512, 513, 3000, 20_000].map(|count| drawn(count, 810, count as u64 % 7)).to_vec();
     for order in [2, 3, 5] {
         check(&model(&training, 800, order, &[0])?, &queries)?;
     }
+    Ok(())
+}
+
+/// An ARPA file without some of the n-grams that no longer one begins with, though longer ones may end with them.
+fn thinned(arpa: &str, keep: impl Fn(usize) -> bool) -> String {
+    let mut sections: Vec<Vec<&str>> = arpa
+        .split("-grams:\n")
+        .skip(1)
+        .map(|section| section.lines().take_while(|line| !line.is_empty()).collect())
+        .collect();
+    for order in (1..sections.len().saturating_sub(1)).rev() {
+        let words = |line: &&str| line.split('\t').nth(1).unwrap_or_default().to_owned();
+        let contexts: std::collections::HashSet<String> = sections[order + 1]
+            .iter()
+            .map(|line| words(line).rsplit_once(' ').map_or(String::new(), |(context, _)| context.to_owned()))
+            .collect();
+        let mut number = 0;
+        sections[order].retain(|line| {
+            number += 1;
+            contexts.contains(&words(line)) || keep(number)
+        });
+    }
+    let counts = sections.iter().zip(1..).map(|(section, order)| format!("ngram {order}={}\n", section.len()));
+    let sections =
+        sections.iter().zip(1..).map(|(section, order)| format!("\n\\{order}-grams:\n{}\n", section.join("\n")));
+    format!("\\data\\\n{}{}\n\\end\\\n", counts.collect::<String>(), sections.collect::<String>())
+}
+
+#[test]
+fn models_without_some_ends() -> Result<()> {
+    let folder = tempfile::tempdir().map_err(lmfast_base::Error::io("a temporary folder"))?;
+    let (path, control) = (folder.path().join("m.arpa"), Control::default());
+    let mut open = 0;
+    for seed in 0..20_u64 {
+        let training: Vec<Vec<u32>> = (0..20).map(|line| drawn(12, 9, 100 * seed + line)).collect();
+        model(&training, 9, 3 + seed as usize % 3, &[0])?.save_arpa(&path, &control)?;
+        let arpa = std::fs::read_to_string(&path).map_err(lmfast_base::Error::io(&path))?;
+        let thin = thinned(&arpa, |number| number as u64 % 3 == seed % 3);
+        std::fs::write(&path, thin).map_err(lmfast_base::Error::io(&path))?;
+        let thin = Model::load(&path, &control)?;
+        let queries: Vec<Vec<u32>> = (0..40).map(|line| drawn(15, 13, 7 * seed + line)).collect();
+        check(&thin, &queries)?;
+        let index = Index::build(thin.view(), &control)?;
+        open += usize::from(index.is_some_and(|index| index.shape.closed == 0));
+    }
+    assert!(open > 5, "{open} models lack an end");
     Ok(())
 }

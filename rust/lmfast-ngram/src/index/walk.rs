@@ -139,7 +139,12 @@ impl Lane {
 impl Index {
     /// Scores pieces of an array of words, and gives each word's place, log10 probability and matched order to `take`. Words
     /// outside the vocabulary count as unknown.
-    pub(crate) fn walk(&self, words: &[u32], pieces: impl Iterator<Item = Piece>, mut take: impl FnMut(usize, f32, u8)) {
+    pub(crate) fn walk(
+        &self,
+        words: &[u32],
+        pieces: impl Iterator<Item = Piece>,
+        mut take: impl FnMut(usize, f32, u8),
+    ) {
         let tables = self.tables();
         let mut pieces = pieces.filter(|piece| piece.start < piece.end);
         let mut lanes = [Lane::IDLE; LANES];

@@ -61,6 +61,7 @@ impl Model {
 
     /// Maps a `.lmn` file. Reads the header only; [`verify`](Self::verify) reads the rest.
     pub(crate) fn load_lmn(map: Map) -> Result<Self> {
+        map.advise_huge();
         let file = Container::open(map, &FORMAT)?;
         let level_starts = level_starts(file.checked::<u64>("shape")?).ok_or_else(|| {
             Error::format(file.map.path(), "the numbers of n-grams make no sense: the file is damaged")
