@@ -9,6 +9,7 @@
 //! | `words` | u32 | for each node the last word |
 //! | `inner` | 16 bytes | for each node that is no leaf, and one more: log10 probability (f32), log10 back-off weight (f32), first child (u32), suffix (u32) |
 //! | `leaves` | 8 bytes | for each leaf: log10 probability (f32), suffix (u32) |
+//! | `index`, `unigrams`, `middle`, `highest` | | the [`index`](crate::index); may be missing |
 
 use std::path::Path;
 use std::sync::OnceLock;
