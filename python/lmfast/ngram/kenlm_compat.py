@@ -24,9 +24,8 @@ True
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
-
-import numpy as np
 
 from lmfast import _core
 
@@ -90,7 +89,7 @@ class Model:
         Raises:
             OSError: The file is not there, or is no model, as `kenlm` raises.
         """
-        self.path: bytes = os.path.abspath(os.fsencode(path))
+        self.path: bytes = os.fsencode(Path(os.fsdecode(path)).absolute())
         """Where the model was opened, absolute."""
         self._config = config
         try:
@@ -118,22 +117,22 @@ class Model:
 
     def full_scores(self, sentence: str | bytes, bos: bool = True, eos: bool = True) -> Iterator[FullScoreReturn]:
         """What is told of each word of a sentence."""
-        arrays = self._core.token_scores(_text(sentence), bos=bos, eos=eos)
-        yield from map(FullScoreReturn, *map(np.ndarray.tolist, arrays))
+        log10_prob, matched_order, is_unknown = self._core.token_scores(_text(sentence), bos=bos, eos=eos)
+        yield from map(FullScoreReturn, log10_prob.tolist(), matched_order.tolist(), is_unknown.tolist())
 
-    def BeginSentenceWrite(self, state: State) -> None:  # noqa: N802
+    def BeginSentenceWrite(self, state: State) -> None:
         """Make `state` the one at the beginning of a sentence."""
         self._core.write_first_state(state, bos=True)
 
-    def NullContextWrite(self, state: State) -> None:  # noqa: N802
+    def NullContextWrite(self, state: State) -> None:
         """Make `state` the one before any word."""
         self._core.write_first_state(state, bos=False)
 
-    def BaseScore(self, in_state: State, word: str | bytes, out_state: State) -> float:  # noqa: N802
+    def BaseScore(self, in_state: State, word: str | bytes, out_state: State) -> float:
         """Log10 of a word's probability after `in_state`; `out_state` becomes the state behind it."""
         return self._core.advance(in_state, _word(word), out_state)[0]
 
-    def BaseFullScore(self, in_state: State, word: str | bytes, out_state: State) -> FullScoreReturn:  # noqa: N802
+    def BaseFullScore(self, in_state: State, word: str | bytes, out_state: State) -> FullScoreReturn:
         """As `BaseScore`, with what `full_scores` tells."""
         return FullScoreReturn(*self._core.advance(in_state, _word(word), out_state))
 
@@ -141,7 +140,7 @@ class Model:
         return self._core.knows(_word(word))
 
     def __repr__(self) -> str:
-        return f"<Model from {os.path.basename(self.path)!r}>"
+        return f"<Model from {os.fsencode(Path(os.fsdecode(self.path)).name)!r}>"
 
     def __reduce__(self) -> tuple[type[Model], tuple[bytes, Config | None]]:
         return type(self), (self.path, self._config)
@@ -156,7 +155,7 @@ def _word(word: str | bytes) -> str:
 
 
 def _text(sentence: str | bytes) -> str:
-    """A sentence whose words stand between what is white space to a model: vertical tabs and form feeds are so to kenlm."""
+    """A sentence with spaces for vertical tabs and form feeds, which are white space to the kenlm module alone."""
     return _word(sentence).replace("\v", " ").replace("\f", " ")
 
 

@@ -298,7 +298,7 @@ class NgramModel:
         """The scores of the tokens of a sentence, or of the word ids of many.
 
         Args:
-            text: As for `score`: one sentence. Or, for a model of words, the ids of words as `word_ids` gives them, `(t,)`:
+            text: As for `score`: one sentence. Or, for a model of words, word ids as `word_ids` gives them, `(t,)`:
                 each sentence ends with the id of `</s>`, and the next word begins another. Nothing is added to ids.
             bos: Whether the first word stands at the beginning of a sentence.
             eos: Whether the sentence ends behind its words; `</s>` is scored then. Does not matter to word ids.
@@ -327,10 +327,10 @@ class NgramModel:
         threads: int | None = None,
         progress: bool | None = None,
     ) -> NDArray[np.uint32]:
-        """The ids of the words of every line, each line with the id of `</s>` behind it; 0 is the unknown word.
+        r"""The ids of the words of every line, each line with the id of `</s>` behind it; 0 is the unknown word.
 
         Args:
-            text: A text (`str`), or a source of text other than a `str`: a `Path`, several, or an iterable of documents.
+            text: A text (`str`), or another source of text: a `Path`, several, or an iterable of documents.
             text_field: The field of a `.jsonl` line that holds the text.
             text_column: The column of a `.parquet` file that holds the text.
             threads: How many threads to use; None means every core.
@@ -343,7 +343,7 @@ class NgramModel:
             TypeError: It is a model of tokens, whose ids a tokenizer gives.
 
         >>> model = NgramModel.train(["a b", "a b c"] * 3, order=2, discount_fallback=(0.5, 1, 1.5))
-        >>> model.word_ids("b a\\nc d")
+        >>> model.word_ids("b a\nc d")
         array([4, 3, 2, 5, 0, 2], dtype=uint32)
         """
         if self._core.is_of_tokens:

@@ -384,11 +384,10 @@ impl Model {
         control: &Control,
     ) -> Result<Perplexity> {
         let workers = Workers::new(self.vocabulary().lookup());
-        let (mut sums, mut words) = (Perplexity::default(), 0);
+        let mut sums = Perplexity::default();
         for batch in batches {
             let batch = batch?;
-            words += batch.text_bytes() / 5;
-            let scorer = self.scorer(words, control)?;
+            let scorer = self.scorer(batch.text_bytes() / 5, control)?;
             let sentences: Vec<&str> = batch.iter().flat_map(lines).collect();
             let parts = sentences.par_chunks(SENTENCES).map(|texts| {
                 control.check()?;

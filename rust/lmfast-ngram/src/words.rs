@@ -132,7 +132,7 @@ impl Recent {
     const BITS: u32 = 14;
 
     /// A word of up to 15 bytes as a number.
-    fn pack(word: &[u8]) -> Option<u128> {
+    pub(crate) fn pack(word: &[u8]) -> Option<u128> {
         let mut bytes = [0; 16];
         bytes.get_mut(..15)?.get_mut(..word.len())?.copy_from_slice(word);
         bytes[15] = word.len() as u8;

@@ -4,6 +4,7 @@
 
 use std::io::Read;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use flate2::bufread::MultiGzDecoder;
 use lmfast_base::{Control, Error, Map, Result};
@@ -13,6 +14,7 @@ use crate::corpus::{BEGIN, END, SPECIALS, UNKNOWN};
 use crate::count::MOST_ORDERS;
 use crate::model::{ArpaEntry, Builder, Kind, Model, is_lmn};
 use crate::vocabulary::{self, Lookup};
+use crate::words::Recent;
 
 /// What every file of `KenLM`'s `build_binary` begins with; its format's version follows.
 const KENLM: &[u8] = b"mmap lm http://kheafield.com/code";
@@ -264,7 +266,8 @@ impl<'a, R: Read> Reader<'a, R> {
         builder: &Builder,
     ) -> Result<Vec<ArpaEntry>> {
         self.section_header(order)?;
-        let context = Context { order, highest, lookup: words.lookup(), builder };
+        let recent = (0..rayon::current_num_threads().max(1)).map(|_| Mutex::default()).collect();
+        let context = Context { order, highest, lookup: words.lookup(), builder, recent };
         let mut wanted = PART * rayon::current_num_threads().max(1);
         let mut entries = Vec::new();
         loop {
@@ -336,11 +339,15 @@ struct Context<'a> {
     highest: bool,
     lookup: Lookup<'a>,
     builder: &'a Builder,
+    /// One for each thread.
+    recent: Vec<Mutex<Recent>>,
 }
 
 impl Context<'_> {
     /// Reads lines up to a blank one.
     fn read(&self, lines: &[u8]) -> Part {
+        let thread = rayon::current_thread_index().unwrap_or(0) % self.recent.len();
+        let mut recent = self.recent[thread].lock().unwrap_or_else(PoisonError::into_inner);
         let (mut part, mut used, mut ids) = (Part::default(), 0, Vec::with_capacity(self.order));
         for line in lines.split_inclusive(|&byte| byte == b'\n') {
             used += line.len();
@@ -349,7 +356,7 @@ impl Context<'_> {
                 part.end = Some(used);
                 break;
             }
-            match self.entry(line, &mut ids) {
+            match self.entry(line, &mut ids, &mut recent) {
                 Ok(entry) => part.entries.push(entry),
                 Err(what) => {
                     part.broken = Some(what);
@@ -360,15 +367,26 @@ impl Context<'_> {
         part
     }
 
-    fn entry(&self, line: &[u8], ids: &mut Vec<u32>) -> std::result::Result<ArpaEntry, String> {
+    fn entry(&self, line: &[u8], ids: &mut Vec<u32>, recent: &mut Recent) -> std::result::Result<ArpaEntry, String> {
         let line = parse(line, self.highest)?;
         ids.clear();
         for word in line.words.split(' ') {
+            let packed = Recent::pack(word.as_bytes()).filter(|_| !word.is_empty());
+            if let Some(&mut (known, id)) = packed.map(|packed| recent.slot(packed))
+                && Some(known) == packed
+            {
+                ids.push(id);
+                continue;
+            }
             let id = match word {
                 "<unk>" => Some(UNKNOWN),
                 _ => self.lookup.find(word.as_bytes()).or((word == "<UNK>").then_some(UNKNOWN)),
             };
-            ids.push(id.ok_or_else(|| format!("the word {word:?} is not among the unigrams"))?);
+            let id = id.ok_or_else(|| format!("the word {word:?} is not among the unigrams"))?;
+            if let Some(packed) = packed {
+                *recent.slot(packed) = (packed, id);
+            }
+            ids.push(id);
         }
         let Some((&word, context)) = ids.split_last().filter(|_| ids.len() == self.order) else {
             return Err(format!("{} words were expected", self.order));

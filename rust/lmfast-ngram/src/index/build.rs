@@ -177,12 +177,15 @@ impl Level<'_> {
     /// Places them in a table, and tells where; false if one of them found no room near enough.
     fn fill<B: Bucket>(&self, table: &mut [B], buckets: u64, tell: impl Fn(u32, u32, usize) + Sync) -> Result<bool> {
         let size = table.len().div_ceil(rayon::current_num_threads().max(1)).max(1);
-        let full = table.par_chunks_mut(size).zip((0..table_starts(buckets)).into_par_iter().step_by(size));
-        let full = full.map(|(part, start)| self.fill_part(part, start as u32, buckets, &tell));
+        let starts = (0..table.len()).into_par_iter().step_by(size);
+        let full = table
+            .par_chunks_mut(size)
+            .zip(starts)
+            .map(|(part, start)| self.fill_part(part, start as u32, buckets, &tell));
         let mut full = full.collect::<Result<Vec<_>>>()?.concat();
         full.par_sort_unstable_by_key(|entry| entry.node);
         for (at, entry) in full.iter().enumerate() {
-            if at % PIECE == 0 {
+            if at.is_multiple_of(PIECE) {
                 self.control.check()?;
             }
             if let Some(later) = full.get(at + AHEAD) {
@@ -224,7 +227,7 @@ impl Level<'_> {
             }
         };
         for (parent, &context) in self.parents.clone().zip(self.contexts) {
-            if parent as usize % PIECE == 0 {
+            if (parent as usize).is_multiple_of(PIECE) {
                 self.control.check()?;
                 if start == 0 {
                     self.control.advance(PIECE as u64);
@@ -254,9 +257,4 @@ impl Level<'_> {
         }
         Ok(full)
     }
-}
-
-/// One past the last bucket of a table.
-fn table_starts(buckets: u64) -> usize {
-    buckets as usize + MOST_STEPS as usize
 }

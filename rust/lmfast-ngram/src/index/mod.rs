@@ -131,7 +131,7 @@ impl Keys {
     #[inline]
     fn bucket(&self, mixed: u64, buckets: u64) -> u32 {
         let fraction = mixed << (u64::BITS - self.bits);
-        (u128::from(fraction) * u128::from(buckets) >> u64::BITS) as u32
+        ((u128::from(fraction) * u128::from(buckets)) >> u64::BITS) as u32
     }
 }
 

@@ -70,6 +70,9 @@ impl Builder {
     }
 
     fn child(&self, node: u32, word: u32) -> Option<u32> {
+        if node == ROOT {
+            return (word < self.level_starts[2] - 1).then_some(1 + word);
+        }
         let first = self.inner.get(node as usize)?.first_child as usize;
         let last = self.inner.get(node as usize + 1).map_or(self.words.len(), |next| next.first_child as usize);
         let place = self.words.get(first..last)?.binary_search(&word).ok()?;

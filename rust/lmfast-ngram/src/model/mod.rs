@@ -14,6 +14,7 @@ mod column;
 mod container;
 mod format;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use bytemuck::{Pod, Zeroable};
@@ -87,6 +88,8 @@ pub struct Model {
 struct Indexed {
     index: OnceLock<Option<Index>>,
     building: Mutex<()>,
+    /// How many words were scored without it.
+    scored: AtomicUsize,
 }
 
 impl Model {
@@ -137,11 +140,13 @@ impl Model {
         (self.vocabulary.len() as u32).saturating_sub(SPECIALS)
     }
 
-    /// The index if it is there, or worth being made for scoring so many words; nothing where there is none.
+    /// The index if it is there, or worth being made for scoring so many words more; nothing where there is none.
     pub(crate) fn index(&self, words: usize, control: &Control) -> Result<Option<&Index>> {
-        let pays = self.words.as_slice().len() / 16 < words;
-        if self.index.index.get().is_none() && !pays {
-            return Ok(None);
+        if self.index.index.get().is_none() {
+            let scored = self.index.scored.fetch_add(words, Ordering::Relaxed).saturating_add(words);
+            if scored < self.words.as_slice().len() / 64 {
+                return Ok(None);
+            }
         }
         self.made_index(control)
     }
