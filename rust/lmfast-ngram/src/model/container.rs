@@ -176,7 +176,7 @@ impl Container {
             )));
         }
         let table = map.slice::<Section>(size_of::<Header>(), header.sections as usize)?.to_vec();
-        if checksum(&header, &table) != header.checksum {
+        if checksum(&header, &table) != header.checksum && !cfg!(fuzzing) {
             return Err(broken("the checksum of the header does not fit: the file is damaged".to_owned()));
         }
         let outside =
@@ -226,7 +226,7 @@ impl Container {
 
     fn verify_section(&self, section: &Section, control: &Control) -> Result<()> {
         let bytes = self.map.slice::<u8>(section.offset as usize, section.length as usize)?;
-        if hash_section(bytes, control)? == section.checksum {
+        if hash_section(bytes, control)? == section.checksum || cfg!(fuzzing) {
             return Ok(());
         }
         let name = String::from_utf8_lossy(&section.name);
