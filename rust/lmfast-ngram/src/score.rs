@@ -4,6 +4,7 @@ use lmfast_base::source::Documents;
 use lmfast_base::{Control, Result};
 use rayon::prelude::*;
 
+use crate::compact::Sentences;
 use crate::corpus::{END, SPECIALS, TokenId, UNKNOWN, documents, word_of_token};
 use crate::model::{Model, ROOT, View};
 use crate::vocabulary::Lookup;
@@ -100,6 +101,16 @@ fn word_ids<'a>(lookup: Lookup<'a>, text: &'a str) -> impl Iterator<Item = u32> 
     split(text).map(move |word| lookup.id(word.as_bytes()))
 }
 
+/// The words of documents of tokens, each given with the place where it starts, with `</s>` if `end`.
+fn sentences<T: TokenId>(documents: &[(&[T], u64)], vocab_size: u32, end: bool) -> Result<Sentences> {
+    let mut sentences = Sentences::default();
+    for &(document, start) in documents {
+        let words = document.iter().zip(start..).map(|(&token, at)| word_of_token(token, vocab_size, at));
+        sentences.push(framed(words.collect::<Result<Vec<_>>>()?.into_iter(), end));
+    }
+    Ok(sentences)
+}
+
 impl Model {
     /// The ids of the words of one sentence; line ends are white space.
     pub fn word_ids(&self, text: &str) -> Vec<u32> {
@@ -116,12 +127,20 @@ impl Model {
 
     /// The log10 probability of one sentence's words, with `</s>` if `end`, after `<s>` if `begin`.
     pub fn score(&self, words: &[u32], begin: bool, end: bool) -> f32 {
+        if let Some(compact) = &self.compact {
+            let words: Vec<u32> = framed(words.iter().copied(), end).collect();
+            let scores = compact.token_scores(&words, begin);
+            return scores.iter().fold(0.0, |total, score| total + score.log10_prob);
+        }
         let mut walk = Walk::new(self.view(), begin);
         framed(words.iter().copied(), end).fold(0.0, |total, word| total + walk.log10_prob(word))
     }
 
     /// The scores of one sentence's tokens.
     pub fn token_scores(&self, words: &[u32], begin: bool, end: bool) -> Vec<TokenScore> {
+        if let Some(compact) = &self.compact {
+            return compact.token_scores(&framed(words.iter().copied(), end).collect::<Vec<_>>(), begin);
+        }
         let mut walk = Walk::new(self.view(), begin);
         framed(words.iter().copied(), end).map(|word| walk.token(word)).collect()
     }
@@ -133,6 +152,13 @@ impl Model {
         let mut scores = vec![0.0; texts.len()];
         texts.par_chunks(64).zip(scores.par_chunks_mut(64)).try_for_each(|(texts, scores)| {
             control.check()?;
+            if let Some(compact) = &self.compact {
+                let mut sentences = Sentences::default();
+                texts.iter().for_each(|text| sentences.push(framed(word_ids(lookup, text), end)));
+                scores.copy_from_slice(&compact.totals(&sentences, begin, control)?);
+                control.advance(texts.len() as u64);
+                return Ok(());
+            }
             for (text, score) in texts.iter().zip(scores) {
                 let mut walk = Walk::new(view, begin);
                 *score = framed(word_ids(lookup, text), end).fold(0.0, |total, word| total + walk.log10_prob(word));
@@ -158,6 +184,15 @@ impl Model {
         let (view, vocab_size) = (self.view(), self.num_tokens());
         let documents: Vec<(&[T], u64)> = documents(tokens, offsets)?.zip(offsets.iter().copied()).collect();
         control.begin("scoring", tokens.len() as u64);
+        if let Some(compact) = &self.compact {
+            let scores = documents.par_chunks(64).map(|documents| {
+                control.check()?;
+                let sentences = sentences(documents, vocab_size, end)?;
+                control.advance(documents.iter().map(|(document, _)| document.len() as u64).sum());
+                compact.totals(&sentences, begin, control)
+            });
+            return Ok(scores.collect::<Result<Vec<_>>>()?.concat());
+        }
         let scores = documents.par_iter().map(|&(document, start)| {
             control.check()?;
             let mut walk = Walk::new(view, begin);
@@ -184,6 +219,11 @@ impl Model {
             let sentences: Vec<&str> = batch.iter().flat_map(lines).collect();
             let parts = sentences.par_chunks(256).map(|sentences| {
                 control.check()?;
+                if let Some(compact) = &self.compact {
+                    let mut words = Sentences::default();
+                    sentences.iter().for_each(|text| words.push(framed(word_ids(lookup, text), true)));
+                    return compact.costs(&words, control);
+                }
                 let cost = |text: &&str| Walk::new(view, true).sentence(framed(word_ids(lookup, text), true));
                 Ok(sentences.iter().map(cost).collect::<Vec<_>>())
             });
@@ -210,6 +250,16 @@ impl Model {
         let (view, vocab_size) = (self.view(), self.num_tokens());
         let documents: Vec<(&[T], u64)> = documents(tokens, offsets)?.zip(offsets.iter().copied()).collect();
         control.begin("scoring", tokens.len() as u64);
+        if let Some(compact) = &self.compact {
+            let costs = documents.par_chunks(64).map(|documents| {
+                control.check()?;
+                control.advance(documents.iter().map(|(document, _)| document.len() as u64).sum());
+                compact.costs(&sentences(documents, vocab_size, true)?, control)
+            });
+            let mut sums = Perplexity::default();
+            costs.collect::<Result<Vec<_>>>()?.iter().flatten().for_each(|cost| sums.add(cost));
+            return Ok(sums);
+        }
         let costs = documents.par_iter().map(|&(document, start)| {
             control.check()?;
             let words = document.iter().zip(start..).map(|(&token, at)| word_of_token(token, vocab_size, at));
@@ -245,6 +295,21 @@ impl Model {
             work.push((document, start, mine));
         }
         control.begin("scoring", tokens.len() as u64);
+        if let Some(compact) = &self.compact {
+            work.par_chunks_mut(64).try_for_each(|work| {
+                control.check()?;
+                let documents: Vec<_> = work.iter().map(|&(document, start, _)| (document, start)).collect();
+                let mut slots: Vec<_> = work.iter_mut().map(|(_, _, scores)| scores.iter_mut()).collect();
+                compact.each(&sentences(&documents, vocab_size, false)?, control, |document, log10_prob| {
+                    if let Some(slot) = slots[document].next() {
+                        *slot = log10_prob;
+                    }
+                })?;
+                control.advance(documents.iter().map(|(document, _)| document.len() as u64).sum());
+                Ok(())
+            })?;
+            return Ok(scores);
+        }
         work.into_par_iter().try_for_each(|(document, start, scores)| {
             let mut walk = Walk::new(view, true);
             let pieces = document.chunks(1 << 16).zip(scores.chunks_mut(1 << 16));

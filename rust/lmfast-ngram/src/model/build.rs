@@ -123,6 +123,8 @@ impl Builder {
             inner: Column::Owned(self.inner),
             leaves: Column::Owned(self.leaves),
             unigrams: OnceLock::new(),
+            compact: None,
+            recipe: None,
             file: None,
         }
     }

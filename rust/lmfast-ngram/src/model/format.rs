@@ -8,6 +8,7 @@
 //! | `slots` | u64 | the hash table of [`vocabulary`](crate::vocabulary) |
 //! | `words` | u32 | for each node the last word |
 //! | `inner` | 16 bytes | for each node that is no leaf, and one more: log10 probability (f32), log10 back-off weight (f32), first child (u32), suffix (u32) |
+//! | `recipe` | f32 | what the model was estimated with, if by counts and without pruning; see [`compact`](crate::compact) |
 //! | `leaves` | 8 bytes | for each leaf: log10 probability (f32), suffix (u32) |
 
 use std::path::Path;
@@ -16,7 +17,8 @@ use std::sync::OnceLock;
 use lmfast_base::{Control, Error, Map, Result};
 
 use super::container::{self, Container, Format};
-use super::{Column, Inner, Kind, Leaf, Model};
+use super::{Inner, Kind, Leaf, Model};
+use crate::compact::Recipe;
 use crate::count::MOST_ORDERS;
 use crate::vocabulary::Vocabulary;
 
@@ -35,10 +37,14 @@ impl Model {
     /// # Errors
     /// [`Error::Format`] if the model is mapped from a file that is damaged.
     pub fn save_lmn(&self, path: impl AsRef<Path>, control: &Control) -> Result<()> {
+        if self.compact.is_some() {
+            return self.expanded(control)?.save_lmn(path, control);
+        }
         self.verify(control)?;
         let mut shape = vec![self.order() as u64, u64::from(self.kind == Kind::Tokens)];
         shape.extend(self.counts());
-        let sections: [(&str, &[u8]); 7] = [
+        let recipe = self.recipe.as_ref().map(Recipe::to_numbers).unwrap_or_default();
+        let sections: [(&str, &[u8]); 8] = [
             ("shape", bytemuck::cast_slice(&shape)),
             ("text", self.vocabulary.text.as_slice()),
             ("ends", bytemuck::cast_slice(self.vocabulary.ends.as_slice())),
@@ -46,6 +52,7 @@ impl Model {
             ("words", bytemuck::cast_slice(self.words.as_slice())),
             ("inner", bytemuck::cast_slice(self.inner.as_slice())),
             ("leaves", bytemuck::cast_slice(self.leaves.as_slice())),
+            ("recipe", bytemuck::cast_slice(&recipe)),
         ];
         container::write(path.as_ref(), &FORMAT, &sections, control)
     }
@@ -62,9 +69,9 @@ impl Model {
         let words = u64::from(level_starts[2]) - 1;
         let kind = if file.checked::<u64>("shape")?.get(1) == Some(&1) { Kind::Tokens } else { Kind::Words };
         let vocabulary = Vocabulary {
-            text: column(&file, "text", None)?,
-            ends: column(&file, "ends", Some(words))?,
-            slots: column(&file, "slots", None)?,
+            text: file.column("text", None)?,
+            ends: file.column("ends", Some(words))?,
+            slots: file.column("slots", None)?,
         };
         if !vocabulary.slots.as_slice().len().is_power_of_two() {
             return Err(Error::format(
@@ -75,11 +82,17 @@ impl Model {
         Ok(Self {
             kind,
             vocabulary,
-            words: column(&file, "words", Some(end.into()))?,
-            inner: column::<Inner>(&file, "inner", Some(u64::from(leaf_start) + 1))?,
-            leaves: column::<Leaf>(&file, "leaves", Some(u64::from(end - leaf_start)))?,
+            words: file.column("words", Some(end.into()))?,
+            inner: file.column::<Inner>("inner", Some(u64::from(leaf_start) + 1))?,
+            leaves: file.column::<Leaf>("leaves", Some(u64::from(end - leaf_start)))?,
+            recipe: if file.has("recipe") {
+                Recipe::from_numbers(file.checked("recipe")?, level_starts.len() - 2)
+            } else {
+                None
+            },
             level_starts,
             unigrams: OnceLock::new(),
+            compact: None,
             file: Some(file),
         })
     }
@@ -92,7 +105,11 @@ impl Model {
     pub fn verify(&self, control: &Control) -> Result<()> {
         let Some(file) = &self.file else { return Ok(()) };
         file.verify(control)?;
-        if self.view().is_trie() {
+        let is_sound = match &self.compact {
+            Some(compact) => compact.is_sound(),
+            None => self.view().is_trie(),
+        };
+        if is_sound {
             return Ok(());
         }
         Err(Error::format(
@@ -113,16 +130,4 @@ fn level_starts(shape: &[u64]) -> Option<Vec<u32>> {
     }
     // The three special words are always there.
     (possible && *counts.first()? >= 3).then_some(starts)
-}
-
-/// A section that must have `count` values, if that is known.
-fn column<T: bytemuck::Pod>(file: &Container, name: &str, count: Option<u64>) -> Result<Column<T>> {
-    let (offset, found) = file.section::<T>(name)?;
-    match count {
-        Some(count) if count != found as u64 => Err(Error::format(
-            file.map.path(),
-            format!("the section {name:?} has {found} values where {count} are due: the file is damaged"),
-        )),
-        _ => Column::mapped(&file.map, offset, found),
-    }
 }

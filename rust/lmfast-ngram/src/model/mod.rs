@@ -11,9 +11,10 @@
 
 mod build;
 mod column;
-mod container;
+pub(crate) mod container;
 mod format;
 
+use std::path::Path;
 use std::sync::OnceLock;
 
 use bytemuck::{Pod, Zeroable};
@@ -25,6 +26,7 @@ pub(crate) use column::Column;
 pub(crate) use container::fix_checksums;
 pub(crate) use format::is_lmn;
 
+use crate::compact::{Compact, Loaded, Recipe};
 use crate::corpus::{BEGIN, SPECIALS, UNKNOWN};
 use crate::vocabulary::Vocabulary;
 
@@ -72,6 +74,10 @@ pub struct Model {
     leaves: Column<Leaf>,
     /// The probabilities of unigrams, once something asked for them.
     pub(crate) unigrams: OnceLock<Vec<f32>>,
+    /// The n-grams, if they are compact; then there are no nodes above.
+    pub(crate) compact: Option<Box<Compact>>,
+    /// What a compact form may be made with.
+    pub(crate) recipe: Option<Recipe>,
     file: Option<format::Checked>,
 }
 
@@ -93,8 +99,33 @@ impl Model {
             inner: Column::Pages(inner),
             leaves: Column::Pages(leaves),
             unigrams: OnceLock::new(),
+            compact: None,
+            recipe: None,
             file: None,
         }
+    }
+
+    /// The same model, with what it was estimated with.
+    pub(crate) fn with_recipe(self, recipe: Option<Recipe>) -> Self {
+        Self { recipe, ..self }
+    }
+
+    /// A model of compact n-grams.
+    pub(crate) fn of_compact(loaded: Loaded) -> Self {
+        let Loaded { kind, vocabulary, compact, file } = loaded;
+        let (words, inner, leaves) = Default::default();
+        let mut level_starts = vec![0, 1];
+        for &size in compact.sizes() {
+            level_starts.push(size.saturating_add(level_starts[level_starts.len() - 1]));
+        }
+        let compact = Some(Box::new(compact));
+        let (unigrams, recipe, file) = (OnceLock::new(), None, Some(file));
+        Self { kind, vocabulary, level_starts, words, inner, leaves, unigrams, compact, recipe, file }
+    }
+
+    /// The file that the model is mapped from.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        self.file.as_ref().map(|file| file.map.path())
     }
 
     /// The length of the longest n-grams.

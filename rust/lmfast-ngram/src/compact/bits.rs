@@ -1,0 +1,93 @@
+//! Numbers of any width up to 32 bits, one behind the other.
+
+/// The `width` bits from bit `at` on, the lowest first; 0 where fewer than 8 bytes are left.
+#[inline]
+pub(super) fn read(bytes: &[u8], at: usize, width: u32) -> u32 {
+    (word(bytes, at / 8) >> (at % 8) & ((1 << width) - 1)) as u32
+}
+
+/// The 8 bytes from one on, as a number; 0 where fewer are left.
+#[inline]
+pub(super) fn word(bytes: &[u8], at: usize) -> u64 {
+    bytes.get(at..).and_then(<[u8]>::first_chunk).map_or(0, |chunk| u64::from_le_bytes(*chunk))
+}
+
+/// How many bits the numbers up to this one need.
+pub(super) fn width(largest: u32) -> u32 {
+    u32::BITS - largest.leading_zeros()
+}
+
+/// Bytes to which numbers are appended.
+#[derive(Debug, Default)]
+pub(super) struct Writer {
+    bytes: Vec<u8>,
+    /// The bits that make no byte yet, the lowest first.
+    pending: u64,
+    filled: u32,
+}
+
+impl Writer {
+    /// Appends a number that fits into `width` bits, at most 32.
+    pub(super) fn put(&mut self, number: u32, width: u32) {
+        self.pending |= u64::from(number) << self.filled;
+        self.filled += width;
+        while self.filled >= 8 {
+            self.bytes.push(self.pending as u8);
+            self.pending >>= 8;
+            self.filled -= 8;
+        }
+    }
+
+    /// Appends `count` zero bits.
+    pub(super) fn zeros(&mut self, count: usize) {
+        for _ in 0..count / 32 {
+            self.put(0, 32);
+        }
+        self.put(0, count as u32 % 32);
+    }
+
+    /// Fills up with zeros to a multiple of `alignment` bytes; gives the bytes so far.
+    pub(super) fn align(&mut self, alignment: usize) -> usize {
+        self.put(0, self.filled.wrapping_neg() % 8);
+        while self.bytes.len() % alignment != 0 {
+            self.bytes.push(0);
+        }
+        self.bytes.len()
+    }
+
+    pub(super) fn finish(mut self) -> Vec<u8> {
+        self.align(1);
+        self.bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn numbers_come_back(numbers in prop::collection::vec((any::<u32>(), 0..33_u32), 0..40)) {
+            let (mut writer, mut places, mut at) = (Writer::default(), Vec::new(), 0);
+            for &(number, width) in &numbers {
+                let number = (u64::from(number) & ((1 << width) - 1)) as u32;
+                writer.put(number, width);
+                places.push((at, number, width));
+                at += width as usize;
+            }
+            writer.zeros(70);
+            let bytes = writer.finish();
+            for (at, number, width) in places {
+                prop_assert_eq!(read(&bytes, at, width), number);
+                prop_assert!(super::width(number) <= width);
+            }
+        }
+    }
+
+    #[test]
+    fn reading_past_the_end() {
+        assert_eq!((read(&[255; 7], 0, 8), read(&[255; 8], 60, 4), read(&[255; 8], usize::MAX, 4)), (0, 15, 0));
+    }
+}

@@ -1,0 +1,101 @@
+//! One word after another.
+
+use lmfast_base::prefetch;
+
+use super::{Context, NOWHERE, Spot, View};
+use crate::corpus::{BEGIN, UNKNOWN};
+use crate::count::MOST_ORDERS;
+use crate::interpolate::log10_probability;
+
+/// The contexts after some words: of every length from one word up the node, or [`NOWHERE`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct State {
+    len: usize,
+    nodes: [u32; MOST_ORDERS],
+}
+
+impl State {
+    /// Without any word.
+    pub(crate) const EMPTY: Self = Self { len: 0, nodes: [NOWHERE; MOST_ORDERS] };
+
+    /// The contexts from the shortest up, each with its number of words less 1.
+    pub(super) fn contexts(&self) -> impl DoubleEndedIterator<Item = (usize, u32)> {
+        self.nodes.into_iter().take(self.len).enumerate().filter(|&(_, node)| node != NOWHERE)
+    }
+
+    fn push(&mut self, level: usize, node: u32) {
+        if let Some(slot) = self.nodes.get_mut(level) {
+            *slot = node;
+            self.len = level + 1;
+        }
+    }
+}
+
+/// Where the groups of a state's contexts lie.
+pub(super) type Spots = [Spot; MOST_ORDERS];
+
+impl View<'_> {
+    /// The state at the beginning of a sentence, or without any word.
+    pub(super) fn start(&self, begin: bool) -> State {
+        let mut state = State::EMPTY;
+        if begin && !self.levels.is_empty() {
+            state.push(0, BEGIN);
+        }
+        state
+    }
+
+    /// Finds the groups of a state's contexts and asks for their memory.
+    #[inline]
+    pub(super) fn prepare(&self, state: &State, spots: &mut Spots) {
+        for (((level, spot), &node), _) in self.levels.iter().zip(spots).zip(&state.nodes).zip(0..state.len) {
+            if node != NOWHERE {
+                *spot = level.spot(node);
+                prefetch(level.bodies, spot.start);
+                prefetch(level.bodies, spot.start + 64);
+            }
+        }
+    }
+
+    /// Scores a word after a state whose groups are found, and steps on: its log10 probability, and how many words the
+    /// n-gram has that was found.
+    ///
+    /// Back-off weights are added from the shortest context up, as by `KenLM`.
+    #[inline]
+    pub(super) fn step(&self, state: &mut State, spots: &Spots, word: u32) -> (f32, u8) {
+        let word = if (word as usize) < self.unigrams.len() { word } else { UNKNOWN };
+        let (mut value, mut matched) = (self.unigrams.get(word as usize).copied().unwrap_or_default(), 1);
+        let (mut sought, mut is_sought) = (word, true);
+        let (mut backoffs, mut missed) = ([0.0; MOST_ORDERS], 0);
+        let mut next = State::EMPTY;
+        if !self.levels.is_empty() {
+            next.push(0, word);
+        }
+        for ((number, level), (&node, &spot)) in self.levels.iter().enumerate().zip(state.nodes.iter().zip(spots)).take(state.len) {
+            if node == NOWHERE {
+                continue;
+            }
+            let context: Context<'_> = level.context(node, spot);
+            let found = if is_sought { context.group.find(context.children, sought) } else { None };
+            if let Some(child) = found {
+                value = level.value(&context, child, value);
+                (matched, missed) = (number as u8 + 2, 0);
+                if let Some(above) = self.levels.get(number + 1) {
+                    let node = context.node(child);
+                    prefetch(above.groups, (node / super::group::CONTEXTS) as usize);
+                    next.push(number + 1, node);
+                }
+                if self.is_ranked {
+                    sought = (child - context.children.0) as u32;
+                }
+            } else {
+                // Where words are ranks, whatever is in a context is in the shorter ones.
+                is_sought = !self.is_ranked;
+                backoffs[missed] = level.backoff(&context);
+                missed += 1;
+            }
+        }
+        *state = next;
+        let log10_prob = if self.has_counts { log10_probability(value) } else { value };
+        (backoffs[..missed].iter().fold(log10_prob, |sum, backoff| sum + backoff), matched)
+    }
+}
