@@ -92,7 +92,7 @@ pub fn estimate(
         control.advance(1);
     }
     nodes.fill(&counted, &kept, order - 1, &probabilities, &[], control)?;
-    let recipe = kept.is_all().then(|| Recipe {
+    let recipe = (order > 1 && kept.is_all()).then(|| Recipe {
         discounts: report.discounts.iter().map(|discount| discount.amounts).collect(),
         uniform,
         interpolate_unigrams: options.interpolate_unigrams,

@@ -230,6 +230,21 @@ impl NgramModel {
         gate::run(py, progress, |control| self.model.save_lmn(&path, control))
     }
 
+    /// Writes the compact form, with `quantize_bits` an approximate one.
+    #[pyo3(signature = (path, *, quantize_bits, threads, progress))]
+    fn save_compact(
+        &self,
+        py: Python<'_>,
+        path: PathBuf,
+        quantize_bits: Option<u32>,
+        threads: Option<usize>,
+        progress: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        gate::run(py, progress, |control| {
+            in_pool(threads, || self.model.save_compact(&path, quantize_bits, control))
+        })
+    }
+
     #[pyo3(signature = (*, progress))]
     fn verify(&self, py: Python<'_>, progress: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
         gate::run(py, progress, |control| self.model.verify(control))

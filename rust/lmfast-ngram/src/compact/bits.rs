@@ -12,6 +12,19 @@ pub(super) fn word(bytes: &[u8], at: usize) -> u64 {
     bytes.get(at..).and_then(<[u8]>::first_chunk).map_or(0, |chunk| u64::from_le_bytes(*chunk))
 }
 
+/// How many of `count` bits from bit `at` on are 1.
+#[inline]
+pub(super) fn ones(bytes: &[u8], at: usize, count: usize) -> usize {
+    let (mut done, mut sum) = (0, 0);
+    while done < count {
+        let width = (count - done).min(56);
+        let word = word(bytes, (at + done) / 8) >> ((at + done) % 8);
+        sum += (word & ((1 << width) - 1)).count_ones() as usize;
+        done += width;
+    }
+    sum
+}
+
 /// How many bits the numbers up to this one need.
 pub(super) fn width(largest: u32) -> u32 {
     u32::BITS - largest.leading_zeros()
@@ -88,6 +101,6 @@ mod tests {
 
     #[test]
     fn reading_past_the_end() {
-        assert_eq!((read(&[255; 7], 0, 8), read(&[255; 8], 60, 4), read(&[255; 8], usize::MAX, 4)), (0, 15, 0));
+        assert_eq!((read(&[255; 7], 0, 8), read(&[255; 8], 7, 9), read(&[255; 8], usize::MAX, 4)), (0, 511, 0));
     }
 }

@@ -2,29 +2,27 @@
 //!
 //! | bits | content |
 //! |---|---|
-//! | 6 | width of a word |
-//! | 6 | width of a value |
-//! | 1 | whether the borders are numbers |
+//! | 6, 6 | widths of narrow and wide words |
+//! | 6, 6 | widths of narrow and wide values |
 //! | 1 | whether there are sums |
-//! | 2 | 0 |
-//! | 32 + children, or 32 times 32 | borders: for each context as many zeros as it has children, then a one; or, as numbers, how many children it and the contexts before it have |
+//! | 7 | 0 |
+//! | 32 + children, or 32 times 32 | borders: for each context as many zeros as it has children, then a one; in a group of more than 512 children, numbers: how many children the context and those before it have |
 //! | 32, if there are sums | for each context whether it has sums |
-//! | children times width of a word | the words, rising within a context |
-//! | children times width of a value | the values |
-//! | ... | sums of contexts, or the contexts' own values |
-//!
-//! All widths are those of the largest number in the group, but for borders.
+//! | ... | the words, rising within a context: a [column](super::column) |
+//! | ... | the values: another |
+//! | ... | for each context that has sums the denominator and the back-off weight; or for each context its value |
 
 use super::bits::{self, Writer};
+use super::column::{self, Column};
 
 /// How many contexts a group has.
 pub(super) const CONTEXTS: u32 = 32;
-/// Groups of more children have their borders as numbers, so that none is searched for long.
-const MOST_IN_UNARY: usize = 512;
+/// Groups of more children have borders that are numbers, and columns of one width, so that nothing is searched for long.
+const MOST_TO_SEARCH: usize = 512;
 /// Groups start at multiples of this many bytes.
 pub(super) const ALIGNMENT: usize = 4;
-const HEADER: usize = 16;
-const SUM: usize = 64;
+const HEADER: usize = 32;
+const SUMS: usize = 64;
 
 /// A group to be read. Whatever the bytes are, reading ends and stays within them.
 #[derive(Debug, Clone, Copy)]
@@ -34,41 +32,32 @@ pub(super) struct Group<'a> {
     header: u32,
     /// The bit behind the borders, where the words begin, or the flags of sums.
     borders_end: usize,
+    words: Column<'a>,
+    values: Column<'a>,
 }
 
 impl<'a> Group<'a> {
     /// The group that begins with these bytes and has `total` children.
     #[inline]
     pub(super) fn new(bytes: &'a [u8], total: u32) -> Self {
-        let (header, total) = (bits::read(bytes, 0, HEADER as u32), total as usize);
-        let borders = if header >> 12 & 1 == 1 { 32 * CONTEXTS as usize } else { CONTEXTS as usize + total };
-        Self { bytes, total, header, borders_end: HEADER + borders }
-    }
-
-    fn word_width(&self) -> u32 {
-        (self.header & 63).min(32)
-    }
-
-    fn value_width(&self) -> u32 {
-        (self.header >> 6 & 63).min(32)
-    }
-
-    fn words_at(&self) -> usize {
-        self.borders_end + if self.header >> 13 & 1 == 1 { CONTEXTS as usize } else { 0 }
-    }
-
-    fn values_at(&self) -> usize {
-        self.words_at() + self.total * self.word_width() as usize
-    }
-
-    fn values_end(&self) -> usize {
-        self.values_at() + self.total * self.value_width() as usize
+        let header = bits::read(bytes, 0, HEADER as u32);
+        // No more than can be there.
+        let total = (total as usize).min(8 * bytes.len());
+        let is_large = total > MOST_TO_SEARCH;
+        let borders = if is_large { 32 * CONTEXTS as usize } else { CONTEXTS as usize + total };
+        let borders_end = HEADER + borders;
+        let words_at = borders_end + if header >> 24 & 1 == 1 { CONTEXTS as usize } else { 0 };
+        let [words, wide_words, values, wide_values] = [0, 6, 12, 18].map(|shift| header >> shift & 63);
+        let narrow = |narrow, wide| if is_large { wide } else { narrow };
+        let words = Column::new(bytes, words_at, total, narrow(words, wide_words), wide_words);
+        let values = Column::new(bytes, words.end, total, narrow(values, wide_values), wide_values);
+        Self { bytes, total, header, borders_end, words, values }
     }
 
     /// The children of a context of the group, as places in it.
     #[inline]
     pub(super) fn children(&self, context: u32) -> (usize, usize) {
-        let (start, end) = if self.header >> 12 & 1 == 1 {
+        let (start, end) = if self.total > MOST_TO_SEARCH {
             let border = |number: u32| bits::read(self.bytes, HEADER + 32 * number as usize, 32) as usize;
             (context.checked_sub(1).map_or(0, border), border(context))
         } else {
@@ -99,57 +88,45 @@ impl<'a> Group<'a> {
             word = load(base);
         }
         let end = base + word.trailing_zeros() as usize;
-        (start.wrapping_sub(context as usize), end.wrapping_sub(context as usize))
+        (start.saturating_sub(context as usize), end.saturating_sub(context as usize))
     }
 
     /// The word of a child.
     #[inline]
     pub(super) fn word(&self, child: usize) -> u32 {
-        let width = self.word_width();
-        bits::read(self.bytes, self.words_at() + child * width as usize, width)
+        self.words.get(child)
     }
 
     /// The value of a child.
     #[inline]
     pub(super) fn value(&self, child: usize) -> u32 {
-        let width = self.value_width();
-        bits::read(self.bytes, self.values_at() + child * width as usize, width)
+        self.values.get(child)
     }
 
-    /// The child of a range that has a word.
+    /// The child of a context's that has a word.
     #[inline]
-    pub(super) fn find(&self, (start, end): (usize, usize), word: u32) -> Option<usize> {
-        let (at, width) = (self.words_at(), self.word_width());
-        let (mut start, mut left) = (start, end - start);
-        // The word is at `start` or later, if at all.
-        while left > 1 {
-            let half = left / 2;
-            if bits::read(self.bytes, at + (start + half) * width as usize, width) <= word {
-                start += half;
-            }
-            left -= half;
-        }
-        (left == 1 && bits::read(self.bytes, at + start * width as usize, width) == word).then_some(start)
+    pub(super) fn find(&self, children: (usize, usize), word: u32) -> Option<usize> {
+        self.words.find(children, word)
     }
 
-    /// The sums of a context, if it has any.
+    /// The denominator and the back-off weight of a context, if it has any.
     #[inline]
     pub(super) fn sums(&self, context: u32) -> Option<[f32; 2]> {
-        if self.header >> 13 & 1 == 0 {
+        if self.header >> 24 & 1 == 0 {
             return None;
         }
         let flags = bits::read(self.bytes, self.borders_end, 32);
         if flags >> context & 1 == 0 {
             return None;
         }
-        let at = self.values_end() + SUM * (flags & ((1 << context) - 1)).count_ones() as usize;
+        let at = self.values.end + SUMS * (flags & ((1 << context) - 1)).count_ones() as usize;
         Some([0, 32].map(|half| f32::from_bits(bits::read(self.bytes, at + half, 32))))
     }
 
     /// The value of a context, of this width.
     #[inline]
     pub(super) fn context_value(&self, context: u32, width: u32) -> u32 {
-        bits::read(self.bytes, self.values_end() + (context * width) as usize, width)
+        bits::read(self.bytes, self.values.end + (context * width) as usize, width)
     }
 }
 
@@ -178,14 +155,14 @@ impl Contents {
     /// Appends the group; values of children have `value_width`, or the least possible, those of contexts
     /// `context_width`.
     pub(super) fn write(&self, writer: &mut Writer, value_width: Option<u32>, context_width: u32) {
-        let least = |numbers: &[u32]| bits::width(numbers.iter().copied().max().unwrap_or(0));
-        let (word_width, value_width) = (least(&self.words), value_width.unwrap_or_else(|| least(&self.values)));
-        let in_numbers = self.words.len() > MOST_IN_UNARY;
-        writer.put(word_width, 6);
-        writer.put(value_width, 6);
-        writer.put(in_numbers.into(), 1);
+        let words = column::widths(&self.words, MOST_TO_SEARCH);
+        let values = value_width.map_or_else(|| column::widths(&self.values, MOST_TO_SEARCH), |width| (width, width));
+        let in_numbers = self.words.len() > MOST_TO_SEARCH;
+        for width in [words.0, words.1, values.0, values.1] {
+            writer.put(width, 6);
+        }
         writer.put((!self.sums.is_empty()).into(), 1);
-        writer.put(0, 2);
+        writer.put(0, 7);
         let (all, mut before) = (self.words.len() as u32, 0);
         for context in 0..CONTEXTS as usize {
             let border = self.borders.get(context).copied().unwrap_or(all);
@@ -200,8 +177,8 @@ impl Contents {
         if !self.sums.is_empty() {
             writer.put(self.sums.iter().fold(0, |flags, (context, _)| flags | 1 << context), 32);
         }
-        self.words.iter().for_each(|&word| writer.put(word, word_width));
-        self.values.iter().for_each(|&value| writer.put(value, value_width));
+        column::write(&self.words, words, writer);
+        column::write(&self.values, values, writer);
         self.sums.iter().flat_map(|(_, sums)| sums).for_each(|sum| writer.put(sum.to_bits(), 32));
         self.context_values.iter().for_each(|&value| writer.put(value, context_width));
         writer.align(ALIGNMENT);

@@ -16,6 +16,7 @@
 
 mod bits;
 mod build;
+mod column;
 mod expand;
 mod format;
 mod group;
