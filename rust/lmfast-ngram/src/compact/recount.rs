@@ -26,6 +26,9 @@ use crate::model::{ROOT, View};
 /// Contexts are worked on in pieces of this many.
 const PIECE: usize = 1 << 14;
 
+/// Counts of more tokens are not searched for.
+const MOST_TOKENS: f64 = 1e10;
+
 /// What an estimation without pruning makes of counts.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Recipe {
@@ -204,11 +207,14 @@ impl Solver {
         // What the least x would be of, if its count is 1, or 2; and the denominator if all counts are 3 or more.
         let guesses = [(1.0 - one) / least, (2.0 - two) / least, more * counts.len() as f64 / gamma];
         guesses.into_iter().any(|denominator| self.refine(denominator, gamma, counts, probabilities))
+            // Discounts of little text may take all of a count; then only trying helps.
+            || (0..64).any(|more| self.assign((counts.len() + more) as f64, counts, probabilities))
     }
 
     /// Goes from a rough denominator to the right one, if that is possible.
     fn refine(&self, rough: f64, gamma: f64, counts: &mut [u32], probabilities: &mut [f32]) -> bool {
-        if !(rough >= 1.0 && rough < 1e10) {
+        let is_possible = |denominator: f64| (1.0..MOST_TOKENS).contains(&denominator);
+        if !is_possible(rough) {
             return false;
         }
         let mut with_count = [0.0; 4];
@@ -217,11 +223,14 @@ impl Solver {
         }
         let freed: f64 = self.discount.amounts.iter().zip(with_count).map(|(&amount, number)| f64::from(amount) * number).sum();
         let exact = (freed / gamma).round();
+        if !is_possible(exact) {
+            return false;
+        }
         // Rounding moves a large denominator by a little.
         let near = 2 + (exact * 2e-7) as i32;
         (0..=2 * near).map(|step| if step % 2 == 0 { -step / 2 } else { step / 2 + 1 }).any(|step| {
             let denominator = exact + f64::from(step);
-            denominator >= 1.0 && self.assign(denominator, counts, probabilities)
+            is_possible(denominator) && self.assign(denominator, counts, probabilities)
         })
     }
 
@@ -241,16 +250,18 @@ impl Solver {
         self.is_proven(counts, probabilities)
     }
 
-    /// The count nearest to what is left of it.
+    /// The count that this is nearest to when it is discounted.
     fn count(&self, discounted: f64) -> u32 {
         let [_, one, two, more] = self.discount.amounts.map(f64::from);
-        let middle = |low: f64, high: f64| discounted < f64::midpoint(low, high);
-        if middle(1.0 - one, 2.0 - two) {
+        let many = (discounted + more).round().clamp(3.0, f64::from(u32::MAX));
+        let distance = |count: f64, amount: f64| (count - amount - discounted).abs();
+        let (of_one, of_two, of_many) = (distance(1.0, one), distance(2.0, two), distance(many, more));
+        if of_one <= of_two && of_one <= of_many {
             1
-        } else if middle(2.0 - two, 3.0 - more) {
+        } else if of_two <= of_many {
             2
         } else {
-            (discounted + more).round().clamp(3.0, f64::from(u32::MAX)) as u32
+            many as u32
         }
     }
 }

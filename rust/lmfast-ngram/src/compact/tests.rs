@@ -16,7 +16,14 @@ use crate::vocabulary::Vocabulary;
 const WORDS: u32 = 8;
 
 fn train(sentences: &[Vec<u32>], kind: Kind, options: &Options) -> Result<Model> {
-    let corpus = Corpus::from_sentences(&sentences.concat(), WORDS)?;
+    let mut ids = sentences.concat();
+    if !options.interpolate_unigrams {
+        // Every word must occur.
+        ids.push(1);
+        ids.extend(SPECIALS..WORDS);
+        ids.push(2);
+    }
+    let corpus = Corpus::from_sentences(&ids, WORDS)?;
     let vocabulary = Vocabulary::of_tokens((SPECIALS..WORDS).map(|id| format!("w{id}")));
     Ok(estimate(corpus, vocabulary, kind, options, &Control::default())?.0)
 }
@@ -132,12 +139,11 @@ proptest! {
     #[test]
     fn every_bit_is_the_same(sentences in corpora(), (options, kind) in any_options(), histories in histories()) {
         let folder = tempfile::tempdir()?;
-        let model = train(&sentences, kind, &options);
-        // Without interpolation every token must occur.
-        prop_assume!(model.is_ok());
-        let model = model?;
+        let model = train(&sentences, kind, &options)?;
         let compact = compacted(&model, None, folder.path())?;
-        if options.order > 1 && options.prune.is_empty() && options.discount_fallback == Some([0.5, 1.0, 1.5]) {
+        // Little text may have discounts that make a count of 3 no more than one of 2: those counts cannot be told apart.
+        let is_apart = |&[_, one, two, more]: &[f32; 4]| one < 0.99 && 2.0 - two > 1.01 - one && 3.0 - more > 2.01 - two;
+        if model.recipe.as_ref().is_some_and(|recipe| recipe.discounts.iter().all(is_apart)) {
             prop_assert!(compact.compact.as_ref().is_some_and(|compact| compact.recipe.is_some()), "no counts were found");
         }
         assert_same(&model, &compact, &histories, folder.path())?;
@@ -160,10 +166,9 @@ proptest! {
     }
 
     #[test]
-    fn quantized_models_are_near(sentences in corpora(), (options, kind) in any_options(), bits in 4..17_u32) {
+    fn quantized_models_are_near(sentences in corpora(), order in 1..6_usize, bits in 4..17_u32) {
         let folder = tempfile::tempdir()?;
-        prop_assume!(options.interpolate_unigrams && options.discount_fallback == Some([0.5, 1.0, 1.5]));
-        let model = train(&sentences, kind, &options)?;
+        let model = train(&sentences, Kind::Words, &options(order))?;
         let coarse = compacted(&model, Some(bits), folder.path())?;
         for words in &sentences {
             let (exact, coarse) = (model.token_scores(words, false, true), coarse.token_scores(words, false, true));
@@ -186,9 +191,7 @@ proptest! {
         let folder = tempfile::tempdir()?;
         let control = Control::default();
         let [path, again] = ["a.lmn", "b.arpa"].map(|name| folder.path().join(name));
-        let model = train(&sentences, kind, &options);
-        prop_assume!(model.is_ok());
-        model?.save_compact(&path, quantize_bits, &control)?;
+        train(&sentences, kind, &options)?.save_compact(&path, quantize_bits, &control)?;
         let mut bytes = std::fs::read(&path)?;
         for (place, value) in changes {
             // Behind the header and the table of nine sections.
