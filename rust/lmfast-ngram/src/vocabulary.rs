@@ -53,7 +53,8 @@ impl Vocabulary {
 
     /// The hash table, as small as it can be and be quick: at most three quarters are taken.
     pub(crate) fn packed_slots(&self) -> Vec<u64> {
-        let mut ids: Vec<u32> = self.slots.as_slice().iter().filter(|&&slot| slot != 0).map(|&slot| slot as u32).collect();
+        let mut ids: Vec<u32> =
+            self.slots.as_slice().iter().filter(|&&slot| slot != 0).map(|&slot| slot as u32).collect();
         ids.sort_unstable();
         let mut slots = vec![0; (ids.len() * 4 / 3 + 1).next_power_of_two()];
         for id in ids {

@@ -240,9 +240,7 @@ impl NgramModel {
         threads: Option<usize>,
         progress: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
-        gate::run(py, progress, |control| {
-            in_pool(threads, || self.model.save_compact(&path, quantize_bits, control))
-        })
+        gate::run(py, progress, |control| in_pool(threads, || self.model.save_compact(&path, quantize_bits, control)))
     }
 
     #[pyo3(signature = (*, progress))]

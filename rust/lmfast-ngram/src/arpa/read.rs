@@ -7,9 +7,9 @@ use flate2::bufread::MultiGzDecoder;
 use lmfast_base::{Control, Error, Map, Result};
 use rayon::prelude::*;
 
+use crate::compact::is_compact;
 use crate::corpus::{BEGIN, END, SPECIALS, UNKNOWN};
 use crate::count::MOST_ORDERS;
-use crate::compact::is_compact;
 use crate::model::{ArpaEntry, Builder, Kind, Model, is_lmn};
 use crate::vocabulary;
 

@@ -25,6 +25,24 @@ pub(super) fn ones(bytes: &[u8], at: usize, count: usize) -> usize {
     sum
 }
 
+/// How many of `count` rising numbers of `width` bits from bit `at` on are at most this one.
+#[inline]
+pub(super) fn rank(bytes: &[u8], at: usize, width: u32, count: usize, number: u32) -> usize {
+    if count == 0 {
+        return 0;
+    }
+    // The first `start` are at most the number, those from `start + left` on are more.
+    let (mut start, mut left) = (0, count);
+    while left > 1 {
+        let half = left / 2;
+        if read(bytes, at + (start + half) * width as usize, width) <= number {
+            start += half;
+        }
+        left -= half;
+    }
+    start + usize::from(read(bytes, at + start * width as usize, width) <= number)
+}
+
 /// How many bits the numbers up to this one need.
 pub(super) fn width(largest: u32) -> u32 {
     u32::BITS - largest.leading_zeros()

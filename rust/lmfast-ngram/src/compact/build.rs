@@ -30,7 +30,10 @@ const PADDING: usize = 8;
 enum Source<'a> {
     /// The adjusted counts of the children.
     Counts(&'a [u32], Discount),
-    Floats { probabilities: Coder, backoffs: Coder },
+    Floats {
+        probabilities: Coder,
+        backoffs: Coder,
+    },
 }
 
 impl Compact {
@@ -62,9 +65,15 @@ impl Compact {
                 None => Coder::exact(numbers),
             };
             let source = Source::Floats {
-                probabilities: coder(children.into_par_iter().map(|node| view.log10_prob(node)).collect(), quantize_bits),
+                probabilities: coder(
+                    children.into_par_iter().map(|node| view.log10_prob(node)).collect(),
+                    quantize_bits,
+                ),
                 // Unigrams are few, and stay as they are.
-                backoffs: coder(contexts.into_par_iter().map(|node| view.backoff(node)).collect(), quantize_bits.filter(|_| order > 1)),
+                backoffs: coder(
+                    contexts.into_par_iter().map(|node| view.backoff(node)).collect(),
+                    quantize_bits.filter(|_| order > 1),
+                ),
             };
             maker.append(&view, order, &source, control)?;
         }
@@ -126,7 +135,8 @@ impl Maker {
         let first_child = view.level_starts[order + 1];
         let words = if self.is_ranked && order > 1 { Words::Ranks } else { Words::Ids };
         let piece = PIECE as u32 * CONTEXTS;
-        let pieces: Vec<Range<u32>> = contexts.clone().step_by(piece as usize).map(|at| at..contexts.end.min(at.saturating_add(piece))).collect();
+        let pieces: Vec<Range<u32>> =
+            contexts.clone().step_by(piece as usize).map(|at| at..contexts.end.min(at.saturating_add(piece))).collect();
         let made = pieces.into_par_iter().map(|contexts| {
             control.check()?;
             let (mut writer, mut contents) = (Writer::default(), Contents::default());
@@ -147,7 +157,10 @@ impl Maker {
             let before = self.bodies.len() - bodies_start;
             for (first_child, start) in groups {
                 let start = u32::try_from((before + start) / ALIGNMENT).map_err(|_| {
-                    Error::invalid(format!("too many n-grams of order {} for a compact file: save it without compact", order + 1))
+                    Error::invalid(format!(
+                        "too many n-grams of order {} for a compact file: save it without compact",
+                        order + 1
+                    ))
                 })?;
                 self.groups.push([first_child, start]);
             }
@@ -161,7 +174,9 @@ impl Maker {
         };
         let (probabilities, backoffs) = match source {
             Source::Counts(..) => Default::default(),
-            Source::Floats { probabilities, backoffs } => (table(probabilities, &mut self.tables), table(backoffs, &mut self.tables)),
+            Source::Floats { probabilities, backoffs } => {
+                (table(probabilities, &mut self.tables), table(backoffs, &mut self.tables))
+            }
         };
         let (groups, bodies) = (groups_start..self.groups.len(), bodies_start..self.bodies.len());
         self.levels.push(Level { groups, bodies, probabilities, backoffs });
@@ -214,7 +229,9 @@ impl Source<'_> {
     fn write(&self, contents: &Contents, writer: &mut Writer) {
         match self {
             Source::Counts(..) => contents.write(writer, None, 0),
-            Source::Floats { probabilities, backoffs } => contents.write(writer, Some(probabilities.width()), backoffs.width()),
+            Source::Floats { probabilities, backoffs } => {
+                contents.write(writer, Some(probabilities.width()), backoffs.width())
+            }
         }
     }
 }

@@ -32,6 +32,12 @@ impl<'a> Column<'a> {
         Self { bytes, at, narrow_at, wide_at, end: wide_at + num_wide * wide as usize, narrow, wide }
     }
 
+    /// Asks for the memory of about where the numbers of a range begin.
+    #[inline]
+    pub(super) fn prefetch(&self, (start, _): (usize, usize)) {
+        lmfast_base::prefetch(self.bytes, (self.narrow_at + start * self.narrow as usize) / 8);
+    }
+
     #[inline]
     pub(super) fn get(&self, place: usize) -> u32 {
         if self.narrow == self.wide {
@@ -68,16 +74,8 @@ impl<'a> Column<'a> {
     /// The place of a number among `count` rising ones of one width from bit `at` on.
     #[inline]
     fn search(&self, at: usize, width: u32, count: usize, number: u32) -> Option<usize> {
-        let (mut start, mut left) = (0, count);
-        // The number is at `start` or later, if at all.
-        while left > 1 {
-            let half = left / 2;
-            if bits::read(self.bytes, at + (start + half) * width as usize, width) <= number {
-                start += half;
-            }
-            left -= half;
-        }
-        (left == 1 && bits::read(self.bytes, at + start * width as usize, width) == number).then_some(start)
+        let place = bits::rank(self.bytes, at, width, count, number).checked_sub(1)?;
+        (bits::read(self.bytes, at + place * width as usize, width) == number).then_some(place)
     }
 }
 

@@ -23,7 +23,8 @@ impl Compact {
         let mut level_starts = vec![0, 1];
         for (&size, order) in self.sizes.iter().zip(1..) {
             let start = level_starts[level_starts.len() - 1];
-            level_starts.push(u32::checked_add(start, size).filter(|&end| end < u32::MAX).ok_or_else(|| broken(order))?);
+            level_starts
+                .push(u32::checked_add(start, size).filter(|&end| end < u32::MAX).ok_or_else(|| broken(order))?);
         }
         let [.., leaf_start, end] = level_starts[..] else { return Err(broken(0)) };
         control.begin("expanding", end.into());
@@ -82,7 +83,8 @@ impl Nodes {
         let (contexts, children) = (self.range(order), self.range(order + 1));
         let context = |place: usize| level.context(place as u32, level.spot(place as u32));
         let starts = (0..contexts.len()).step_by(PIECE);
-        let borders = starts.clone().map(|place| context(place)).map(|context| context.node(context.children.0) as usize);
+        let borders =
+            starts.clone().map(|place| context(place)).map(|context| context.node(context.children.0) as usize);
         let borders: Vec<usize> = borders.chain([children.len()]).collect();
         if !borders.is_sorted() || borders[0] != 0 {
             return Err(broken(order + 1));
@@ -91,7 +93,13 @@ impl Nodes {
         let (mut values, mut suffixes) = (Pages::zeroed(children.len()), Pages::<u32>::zeroed(children.len()));
         let (words_below, words) = self.words.split_at_mut(children.start);
         let (below, inner) = self.inner.split_at_mut(contexts.start);
-        let shorter = Shorter { inner: below, words: words_below, values: &self.values, range: contexts.clone(), end: children.start };
+        let shorter = Shorter {
+            inner: below,
+            words: words_below,
+            values: &self.values,
+            range: contexts.clone(),
+            end: children.start,
+        };
         let words = split(&mut words[..children.len()], sizes());
         let slots = words.into_iter().zip(split(&mut values, sizes())).zip(split(&mut suffixes, sizes()));
         let inner = inner[..contexts.len()].chunks_mut(PIECE);
@@ -112,7 +120,8 @@ impl Nodes {
                 for child in begin..end {
                     let word = context.group.word(child);
                     let is_rank = view.is_ranked && order > 1;
-                    let suffix = if is_rank { shorter.ranked(inner.suffix, word) } else { shorter.found(inner.suffix, word) };
+                    let suffix =
+                        if is_rank { shorter.ranked(inner.suffix, word) } else { shorter.found(inner.suffix, word) };
                     let suffix = suffix.filter(|_| rising).ok_or_else(|| broken(order + 1))?;
                     words[done] = if is_rank { shorter.words[suffix] } else { word };
                     values[done] = level.value(&context, child, shorter.value(suffix));

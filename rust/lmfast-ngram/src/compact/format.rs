@@ -18,8 +18,8 @@ use lmfast_base::{Control, Error, Map, Result};
 use super::group::CONTEXTS;
 use super::{Compact, Level, Recipe};
 use crate::count::MOST_ORDERS;
-use crate::model::container::{self, Container, Format};
 use crate::model::Kind;
+use crate::model::container::{self, Container, Format};
 use crate::vocabulary::Vocabulary;
 
 const FORMAT: Format = Format { magic: *b"LMFNCMPT", incomplete: *b"LMFNPART", version: 1 };
@@ -60,7 +60,9 @@ impl Compact {
         let mut shape: Vec<u64> = [self.order() as u64].into_iter().chain(flags).collect();
         shape.extend(self.sizes.iter().copied().map(u64::from));
         for level in &self.levels {
-            shape.extend([level.bodies.len(), level.probabilities.len(), level.backoffs.len()].map(|length| length as u64));
+            shape.extend(
+                [level.bodies.len(), level.probabilities.len(), level.backoffs.len()].map(|length| length as u64),
+            );
         }
         let slots = vocabulary.packed_slots();
         let recipe = self.recipe.as_ref().map(Recipe::to_numbers).unwrap_or_default();
@@ -160,17 +162,18 @@ impl Compact {
                 && level.groups.first().is_some_and(|&[first_child, _]| first_child == 0)
                 && level.groups.last().is_some_and(|&[end, _]| end == children);
             let groups = (0..contexts.div_ceil(CONTEXTS)).into_par_iter();
-            rising && groups.all(|group| {
-                let mut before = 0;
-                let is_sound = (group * CONTEXTS..(group + 1) * CONTEXTS).all(|node| {
-                    let context = level.context(node, level.spot(node));
-                    let (start, end) = context.children;
-                    let follows = start == before;
-                    before = end;
-                    follows && (start..end).is_sorted_by(|&a, &b| context.group.word(a) < context.group.word(b))
-                });
-                is_sound && before as u32 == level.spot(group * CONTEXTS).total
-            })
+            rising
+                && groups.all(|group| {
+                    let mut before = 0;
+                    let is_sound = (group * CONTEXTS..(group + 1) * CONTEXTS).all(|node| {
+                        let context = level.context(node, level.spot(node));
+                        let (start, end) = context.children;
+                        let follows = start == before;
+                        before = end;
+                        follows && (start..end).is_sorted_by(|&a, &b| context.group.word(a) < context.group.word(b))
+                    });
+                    is_sound && before as u32 == level.spot(group * CONTEXTS).total
+                })
         };
         let sizes = self.sizes.windows(2);
         view.levels.iter().zip(sizes).all(|(level, sizes)| is_level_sound(level, sizes[0], sizes[1]))

@@ -8,6 +8,7 @@
 //! | 7 | 0 |
 //! | 32 + children, or 32 times 32 | borders: for each context as many zeros as it has children, then a one; in a group of more than 512 children, numbers: how many children the context and those before it have |
 //! | 32, if there are sums | for each context whether it has sums |
+//! | ... | in a group of more than 512 children the words of children 0, 64, 128 and so on, of the wider width |
 //! | ... | the words, rising within a context: a [column](super::column) |
 //! | ... | the values: another |
 //! | ... | for each context that has sums the denominator and the back-off weight; or for each context its value |
@@ -19,6 +20,8 @@ use super::column::{self, Column};
 pub(super) const CONTEXTS: u32 = 32;
 /// Groups of more children have borders that are numbers, and columns of one width, so that nothing is searched for long.
 const MOST_TO_SEARCH: usize = 512;
+/// Groups of more children have a sample of their words: one in this many.
+const SAMPLE: usize = 64;
 /// Groups start at multiples of this many bytes.
 pub(super) const ALIGNMENT: usize = 4;
 const HEADER: usize = 32;
@@ -32,6 +35,8 @@ pub(super) struct Group<'a> {
     header: u32,
     /// The bit behind the borders, where the words begin, or the flags of sums.
     borders_end: usize,
+    /// The bit where the sample of words begins, and how wide they are.
+    sample: (usize, u32),
     words: Column<'a>,
     values: Column<'a>,
 }
@@ -46,12 +51,16 @@ impl<'a> Group<'a> {
         let is_large = total > MOST_TO_SEARCH;
         let borders = if is_large { 32 * CONTEXTS as usize } else { CONTEXTS as usize + total };
         let borders_end = HEADER + borders;
-        let words_at = borders_end + if header >> 24 & 1 == 1 { CONTEXTS as usize } else { 0 };
-        let [words, wide_words, values, wide_values] = [0, 6, 12, 18].map(|shift| header >> shift & 63);
-        let narrow = |narrow, wide| if is_large { wide } else { narrow };
-        let words = Column::new(bytes, words_at, total, narrow(words, wide_words), wide_words);
-        let values = Column::new(bytes, words.end, total, narrow(values, wide_values), wide_values);
-        Self { bytes, total, header, borders_end, words, values }
+        let sample_at = borders_end + if header >> 24 & 1 == 1 { CONTEXTS as usize } else { 0 };
+        let column = |at, widths: u32| {
+            let (narrow, wide) = (widths & 63, widths >> 6 & 63);
+            Column::new(bytes, at, total, if is_large { wide } else { narrow }, wide)
+        };
+        let sample = (sample_at, (header >> 6 & 63).min(32));
+        let sample_size = if is_large { total.div_ceil(SAMPLE) } else { 0 };
+        let words = column(sample_at + sample_size * sample.1 as usize, header);
+        let values = column(words.end, header >> 12);
+        Self { bytes, total, header, borders_end, sample, words, values }
     }
 
     /// The children of a context of the group, as places in it.
@@ -64,6 +73,18 @@ impl<'a> Group<'a> {
             self.children_in_unary(context)
         };
         (start.min(self.total), end.clamp(start.min(self.total), self.total))
+    }
+
+    /// Asks for the memory of a context's children.
+    #[inline]
+    pub(super) fn prefetch(&self, children: (usize, usize)) {
+        if self.total > MOST_TO_SEARCH {
+            let middle = usize::midpoint(children.0, children.1) / SAMPLE;
+            lmfast_base::prefetch(self.bytes, (self.sample.0 + middle * self.sample.1 as usize) / 8);
+        } else {
+            self.words.prefetch(children);
+            self.values.prefetch(children);
+        }
     }
 
     /// Searches the one that ends the context before, and the one behind it.
@@ -105,8 +126,15 @@ impl<'a> Group<'a> {
 
     /// The child of a context's that has a word.
     #[inline]
-    pub(super) fn find(&self, children: (usize, usize), word: u32) -> Option<usize> {
-        self.words.find(children, word)
+    pub(super) fn find(&self, (start, end): (usize, usize), word: u32) -> Option<usize> {
+        if self.total <= MOST_TO_SEARCH || end - start <= SAMPLE {
+            return self.words.find((start, end), word);
+        }
+        // Samples inside the range, and how many of them are at most the word.
+        let (first, last, (at, width)) = (start / SAMPLE + 1, (end - 1) / SAMPLE, self.sample);
+        let behind = first + bits::rank(self.bytes, at + first * width as usize, width, last + 1 - first, word);
+        let from = if behind == first { start } else { (behind - 1) * SAMPLE };
+        self.words.find((from, end.min(behind * SAMPLE)), word)
     }
 
     /// The denominator and the back-off weight of a context, if it has any.
@@ -120,7 +148,8 @@ impl<'a> Group<'a> {
             return None;
         }
         let at = self.values.end + SUMS * (flags & ((1 << context) - 1)).count_ones() as usize;
-        Some([0, 32].map(|half| f32::from_bits(bits::read(self.bytes, at + half, 32))))
+        let number = |at| f32::from_bits(bits::read(self.bytes, at, 32));
+        Some([number(at), number(at + 32)])
     }
 
     /// The value of a context, of this width.
@@ -176,6 +205,9 @@ impl Contents {
         }
         if !self.sums.is_empty() {
             writer.put(self.sums.iter().fold(0, |flags, (context, _)| flags | 1 << context), 32);
+        }
+        if in_numbers {
+            self.words.iter().step_by(SAMPLE).for_each(|&word| writer.put(word, words.1));
         }
         column::write(&self.words, words, writer);
         column::write(&self.values, values, writer);

@@ -155,7 +155,7 @@ impl Table<'_> {
 }
 
 /// Where a group lies.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Clone, Copy, Default)]
 struct Spot {
     first_child: u32,
     total: u32,

@@ -96,7 +96,9 @@ impl<'a> Recount<'a> {
         let mut counts = if is_highest { Pages::zeroed(end - start) } else { extensions(&view, level + 1) };
         let mut probabilities = Pages::zeroed(end - start);
         let pieces: Vec<_> = contexts.clone().step_by(PIECE).map(|at| at..(at + PIECE).min(start)).collect();
-        let sizes = || pieces.iter().map(|piece| view.children(piece.end as u32 - 1).end - view.children(piece.start as u32).start);
+        let sizes = || {
+            pieces.iter().map(|piece| view.children(piece.end as u32 - 1).end - view.children(piece.start as u32).start)
+        };
         let slots = split(&mut counts, sizes()).into_iter().zip(split(&mut probabilities, sizes()));
         let (discount, lower, failed) = (self.recipe.discount(level), &self.probabilities, AtomicBool::new(false));
         let work: Vec<_> = pieces.iter().cloned().zip(slots).collect();
@@ -178,7 +180,7 @@ impl Solver {
             return same(self.backoff, 0.0);
         }
         if is_known {
-            return self.is_proven(counts, probabilities);
+            return !counts.contains(&0) && self.is_proven(counts, probabilities);
         }
         counts.fill(1);
         self.is_proven(counts, probabilities) || self.search(counts, probabilities)
@@ -187,7 +189,8 @@ impl Solver {
     /// Whether smoothing the counts gives every bit.
     fn is_proven(&self, counts: &[u32], probabilities: &mut [f32]) -> bool {
         let shares = Context::new(counts.iter().map(|&count| (count, true)), &self.discount);
-        let smoothed = counts.iter().zip(&self.lower).map(|(&count, &lower)| interpolated(count, &self.discount, &shares, lower));
+        let smoothed =
+            counts.iter().zip(&self.lower).map(|(&count, &lower)| interpolated(count, &self.discount, &shares, lower));
         let mut given = probabilities.iter_mut().zip(smoothed).zip(&self.log10_probs);
         same(shares.gamma.log10(), self.backoff)
             && given.all(|((slot, smoothed), &log10_prob)| {
@@ -221,7 +224,8 @@ impl Solver {
         for &own in &self.own {
             with_count[self.count(own * rough).min(3) as usize] += 1.0;
         }
-        let freed: f64 = self.discount.amounts.iter().zip(with_count).map(|(&amount, number)| f64::from(amount) * number).sum();
+        let freed: f64 =
+            self.discount.amounts.iter().zip(with_count).map(|(&amount, number)| f64::from(amount) * number).sum();
         let exact = (freed / gamma).round();
         if !is_possible(exact) {
             return false;

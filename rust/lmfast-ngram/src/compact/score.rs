@@ -2,10 +2,9 @@
 
 use lmfast_base::{Control, Result};
 
-use super::step::Spots;
-use super::{Compact, Spot, State, View};
+use super::step::Ahead;
+use super::{Compact, State, View};
 use crate::corpus::BEGIN;
-use crate::count::MOST_ORDERS;
 use crate::distribution::probability;
 use crate::interpolate::log10_probability;
 
@@ -16,11 +15,11 @@ const LANES: usize = 8;
 const CHECK: u32 = 1 << 12;
 
 /// A sentence being scored.
-struct Lane<'a> {
+struct Lane<'a, 'm> {
     sentence: usize,
     words: std::slice::Iter<'a, u32>,
     state: State,
-    spots: Spots,
+    ahead: Ahead<'m>,
 }
 
 impl Compact {
@@ -38,9 +37,9 @@ impl Compact {
             sentence,
             words: words.iter(),
             state: view.start(begin),
-            spots: [Spot::default(); MOST_ORDERS],
+            ahead: Ahead::default(),
         });
-        let mut lanes: Vec<Lane<'_>> = waiting.by_ref().take(LANES).collect();
+        let mut lanes: Vec<Lane<'_, '_>> = waiting.by_ref().take(LANES).collect();
         for round in 0_u32.. {
             if round % CHECK == 0 {
                 control.check()?;
@@ -48,9 +47,8 @@ impl Compact {
             if lanes.is_empty() {
                 break;
             }
-            for lane in &mut lanes {
-                view.prepare(&lane.state, &mut lane.spots);
-            }
+            lanes.iter_mut().for_each(|lane| view.locate(&lane.state, &mut lane.ahead));
+            lanes.iter_mut().for_each(|lane| view.open(&mut lane.ahead));
             lanes.retain_mut(|lane| {
                 let word = loop {
                     if let Some(&word) = lane.words.next() {
@@ -60,9 +58,10 @@ impl Compact {
                         Some(next) => *lane = next,
                         None => return false,
                     }
-                    view.prepare(&lane.state, &mut lane.spots);
+                    view.locate(&lane.state, &mut lane.ahead);
+                    view.open(&mut lane.ahead);
                 };
-                let (log10_prob, matched) = view.step(&mut lane.state, &lane.spots, word);
+                let (log10_prob, matched) = view.step(&mut lane.state, &lane.ahead, word);
                 each(lane.sentence, word, log10_prob, matched);
                 true
             });
@@ -127,9 +126,10 @@ impl Compact {
 
 impl View<'_> {
     fn follow(&self, state: &mut State, word: u32) {
-        let mut spots = [Spot::default(); MOST_ORDERS];
-        self.prepare(state, &mut spots);
-        self.step(state, &spots, word);
+        let mut ahead = Ahead::default();
+        self.locate(state, &mut ahead);
+        self.open(&mut ahead);
+        self.step(state, &ahead, word);
     }
 
     /// The log10 probability that a value stands for.

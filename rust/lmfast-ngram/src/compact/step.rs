@@ -31,10 +31,15 @@ impl State {
     }
 }
 
-/// Where the groups of a state's contexts lie.
-pub(super) type Spots = [Spot; MOST_ORDERS];
+/// What is known of a state's contexts before the word: memory is asked for at each stage that the next one reads.
+#[derive(Default)]
+pub(super) struct Ahead<'a> {
+    /// Of each context its number of words less 1, its node, and where its group lies.
+    spots: Vec<(usize, u32, Spot)>,
+    contexts: Vec<(usize, Context<'a>)>,
+}
 
-impl View<'_> {
+impl<'a> View<'a> {
     /// The state at the beginning of a sentence, or without any word.
     pub(super) fn start(&self, begin: bool) -> State {
         let mut state = State::EMPTY;
@@ -44,24 +49,37 @@ impl View<'_> {
         state
     }
 
-    /// Finds the groups of a state's contexts and asks for their memory.
+    /// Finds the groups of a state's contexts.
     #[inline]
-    pub(super) fn prepare(&self, state: &State, spots: &mut Spots) {
-        for (((level, spot), &node), _) in self.levels.iter().zip(spots).zip(&state.nodes).zip(0..state.len) {
-            if node != NOWHERE {
-                *spot = level.spot(node);
+    pub(super) fn locate(&self, state: &State, ahead: &mut Ahead<'a>) {
+        ahead.spots.clear();
+        for (number, node) in state.contexts() {
+            if let Some(level) = self.levels.get(number) {
+                let spot = level.spot(node);
                 prefetch(level.bodies, spot.start);
                 prefetch(level.bodies, spot.start + 64);
+                ahead.spots.push((number, node, spot));
             }
         }
     }
 
-    /// Scores a word after a state whose groups are found, and steps on: its log10 probability, and how many words the
+    /// Finds the children of the contexts.
+    #[inline]
+    pub(super) fn open(&self, ahead: &mut Ahead<'a>) {
+        ahead.contexts.clear();
+        for &(number, node, spot) in &ahead.spots {
+            let context = self.levels[number].context(node, spot);
+            context.group.prefetch(context.children);
+            ahead.contexts.push((number, context));
+        }
+    }
+
+    /// Scores a word after a state whose contexts are open, and steps on: its log10 probability, and how many words the
     /// n-gram has that was found.
     ///
     /// Back-off weights are added from the shortest context up, as by `KenLM`.
     #[inline]
-    pub(super) fn step(&self, state: &mut State, spots: &Spots, word: u32) -> (f32, u8) {
+    pub(super) fn step(&self, state: &mut State, ahead: &Ahead<'a>, word: u32) -> (f32, u8) {
         let word = if (word as usize) < self.unigrams.len() { word } else { UNKNOWN };
         let (mut value, mut matched) = (self.unigrams.get(word as usize).copied().unwrap_or_default(), 1);
         let (mut sought, mut is_sought) = (word, true);
@@ -70,15 +88,12 @@ impl View<'_> {
         if !self.levels.is_empty() {
             next.push(0, word);
         }
-        for ((number, level), (&node, &spot)) in self.levels.iter().enumerate().zip(state.nodes.iter().zip(spots)).take(state.len) {
-            if node == NOWHERE {
-                continue;
-            }
-            let context: Context<'_> = level.context(node, spot);
+        for (number, context) in &ahead.contexts {
+            let level = &self.levels[*number];
             let found = if is_sought { context.group.find(context.children, sought) } else { None };
             if let Some(child) = found {
-                value = level.value(&context, child, value);
-                (matched, missed) = (number as u8 + 2, 0);
+                value = level.value(context, child, value);
+                (matched, missed) = (*number as u8 + 2, 0);
                 if let Some(above) = self.levels.get(number + 1) {
                     let node = context.node(child);
                     prefetch(above.groups, (node / super::group::CONTEXTS) as usize);
@@ -90,7 +105,7 @@ impl View<'_> {
             } else {
                 // Where words are ranks, whatever is in a context is in the shorter ones.
                 is_sought = !self.is_ranked;
-                backoffs[missed] = level.backoff(&context);
+                backoffs[missed] = level.backoff(context);
                 missed += 1;
             }
         }

@@ -81,7 +81,9 @@ mod tests {
         let numbers: Vec<f32> = (0..5000).map(|number| (number % 37) as f32 * -0.1).chain([-0.0]).collect();
         let coder = Coder::exact(numbers.clone());
         assert_eq!(coder.width(), 6);
-        assert!(numbers.iter().all(|&number| Table(&coder.table).get(coder.code(number)).to_bits() == number.to_bits()));
+        assert!(
+            numbers.iter().all(|&number| Table(&coder.table).get(coder.code(number)).to_bits() == number.to_bits())
+        );
         let coder = Coder::exact((0..50).map(|number| 1.0 / number as f32).collect());
         assert_eq!((coder.width(), coder.code(1.0)), (32, 1.0_f32.to_bits()));
     }

@@ -45,12 +45,20 @@ fn any_options() -> impl Strategy<Value = (Options, Kind)> {
         1 => (0.0_f32..1.0, 0.0_f32..2.0, 0.0_f32..3.0).prop_map(|(one, two, more)| [one, two, more]),
     ];
     let kind = prop_oneof![Just(Kind::Tokens), Just(Kind::Words)];
-    (prop_oneof![9 => 1..7_usize, 1 => Just(20)], fallback, any::<bool>(), any::<bool>(), prop_oneof![Just(0), Just(99)], kind)
+    (
+        prop_oneof![9 => 1..7_usize, 1 => Just(20)],
+        fallback,
+        any::<bool>(),
+        any::<bool>(),
+        prop_oneof![Just(0), Just(99)],
+        kind,
+    )
         .prop_map(|(order, fallback, is_pruned, interpolate_unigrams, vocab_pad, kind)| {
             let prune = if is_pruned && order > 1 { vec![0, 0, 1] } else { Vec::new() };
             let prune = prune.into_iter().take(order).collect();
             let vocab_pad = if interpolate_unigrams { vocab_pad } else { 0 };
-            let options = Options { prune, interpolate_unigrams, vocab_pad, discount_fallback: Some(fallback), ..options(order) };
+            let options =
+                Options { prune, interpolate_unigrams, vocab_pad, discount_fallback: Some(fallback), ..options(order) };
             (options, kind)
         })
 }
@@ -72,16 +80,33 @@ fn bits(numbers: &[f32]) -> Vec<u32> {
 }
 
 /// Whatever can be asked of a model is the same of both; so are the files they are saved to.
-fn assert_same(model: &Model, compact: &Model, histories: &[Vec<u32>], folder: &Path) -> std::result::Result<(), TestCaseError> {
+fn assert_same(
+    model: &Model,
+    compact: &Model,
+    histories: &[Vec<u32>],
+    folder: &Path,
+) -> std::result::Result<(), TestCaseError> {
     let control = Control::default();
     prop_assert_eq!((model.order(), model.counts(), model.kind()), (compact.order(), compact.counts(), compact.kind()));
     for words in histories {
         for (begin, end) in [(true, true), (true, false), (false, true), (false, false)] {
             let (expected, found) = (model.token_scores(words, begin, end), compact.token_scores(words, begin, end));
             let shown = |scores: &[crate::TokenScore]| {
-                scores.iter().map(|score| (score.log10_prob.to_bits(), score.matched_order, score.is_unknown)).collect::<Vec<_>>()
+                scores
+                    .iter()
+                    .map(|score| (score.log10_prob.to_bits(), score.matched_order, score.is_unknown))
+                    .collect::<Vec<_>>()
             };
-            prop_assert_eq!(shown(&expected), shown(&found), "{:?} {} {}: {:?} {:?}", words, begin, end, expected, found);
+            prop_assert_eq!(
+                shown(&expected),
+                shown(&found),
+                "{:?} {} {}: {:?} {:?}",
+                words,
+                begin,
+                end,
+                expected,
+                found
+            );
             prop_assert_eq!(model.score(words, begin, end).to_bits(), compact.score(words, begin, end).to_bits());
         }
         let known: Vec<u32> = words.iter().copied().filter(|&word| word < WORDS).collect();
@@ -90,7 +115,8 @@ fn assert_same(model: &Model, compact: &Model, histories: &[Vec<u32>], folder: &
         let draw = |model: &Model| model.generate(&known, 9, &sampling, 3, &control);
         prop_assert_eq!(draw(model)?, draw(compact)?);
     }
-    let texts: Vec<String> = histories.iter().map(|words| words.iter().map(|word| format!("w{word} ")).collect()).collect();
+    let texts: Vec<String> =
+        histories.iter().map(|words| words.iter().map(|word| format!("w{word} ")).collect()).collect();
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
     let batch = |model: &Model| model.score_batch(&texts, true, true, &control);
     prop_assert_eq!(bits(&batch(model)?), bits(&batch(compact)?));
@@ -100,7 +126,11 @@ fn assert_same(model: &Model, compact: &Model, histories: &[Vec<u32>], folder: &
     let offsets = [0, tokens.len() as u64 / 3, tokens.len() as u64 / 3, tokens.len() as u64];
     let documents = |model: &Model| {
         let scores = model.score_documents(&tokens, &offsets, true, false, &control)?;
-        Ok::<_, lmfast_base::Error>((bits(&scores), bits(&model.token_stream_scores(&tokens, &offsets, &control)?), model.perplexity_of_tokens(&tokens, &offsets, &control)?))
+        Ok::<_, lmfast_base::Error>((
+            bits(&scores),
+            bits(&model.token_stream_scores(&tokens, &offsets, &control)?),
+            model.perplexity_of_tokens(&tokens, &offsets, &control)?,
+        ))
     };
     prop_assert_eq!(documents(model)?, documents(compact)?);
     // Where counts do not give the numbers, nothing is kept of where they came from.
@@ -109,7 +139,11 @@ fn assert_same(model: &Model, compact: &Model, histories: &[Vec<u32>], folder: &
     for &name in names {
         let files = [(model, "a"), (compact, "b")].map(|(model, prefix)| {
             let path = folder.join(format!("{prefix}{name}"));
-            if name.ends_with("arpa") { model.save_arpa(&path, &control)? } else { model.save_lmn(&path, &control)? }
+            if name.ends_with("arpa") {
+                model.save_arpa(&path, &control)?
+            } else {
+                model.save_lmn(&path, &control)?
+            }
             std::fs::read(&path).map_err(lmfast_base::Error::io(&path))
         });
         let [expected, found] = files;
@@ -121,7 +155,11 @@ fn assert_same(model: &Model, compact: &Model, histories: &[Vec<u32>], folder: &
 /// Leaves out some bigrams that are no context, so that trigrams lack their ends.
 fn without_ends(arpa: &str, keep: u32) -> String {
     let sections: Vec<&str> = arpa.split("\n\n").collect();
-    let is_context = |words: &str| sections[3].lines().any(|line| line.split('\t').nth(1).is_some_and(|gram| gram.starts_with(&format!("{words} "))));
+    let is_context = |words: &str| {
+        sections[3]
+            .lines()
+            .any(|line| line.split('\t').nth(1).is_some_and(|gram| gram.starts_with(&format!("{words} "))))
+    };
     let mut number = 0;
     let lines = sections[2].lines().filter(|line| {
         number += 1;
@@ -129,7 +167,9 @@ fn without_ends(arpa: &str, keep: u32) -> String {
         words.is_none_or(|words| is_context(words) || number % 3 == keep)
     });
     let bigrams: Vec<&str> = lines.collect();
-    let header = sections[0].lines().map(|line| if line.starts_with("ngram 2=") { format!("ngram 2={}", bigrams.len() - 1) } else { line.to_owned() });
+    let header = sections[0].lines().map(|line| {
+        if line.starts_with("ngram 2=") { format!("ngram 2={}", bigrams.len() - 1) } else { line.to_owned() }
+    });
     let header = header.collect::<Vec<_>>().join("\n");
     let bigrams = bigrams.join("\n");
     [&[header.as_str(), sections[1], bigrams.as_str()], &sections[3..]].concat().join("\n\n")
