@@ -3,6 +3,8 @@
 //! Of `total` numbers there is first a bit each, 1 for a number of the wider kind, then all narrow numbers, then all wide
 //! ones. If both widths are the same, there are only the numbers.
 
+use lmfast_base::prefetch;
+
 use super::bits::{self, Writer};
 
 /// Numbers to be read.
@@ -32,10 +34,10 @@ impl<'a> Column<'a> {
         Self { bytes, at, narrow_at, wide_at, end: wide_at + num_wide * wide as usize, narrow, wide }
     }
 
-    /// Asks for the memory of about where the numbers of a range begin.
+    /// Asks for the memory of about where a number is.
     #[inline]
-    pub(super) fn prefetch(&self, (start, _): (usize, usize)) {
-        lmfast_base::prefetch(self.bytes, (self.narrow_at + start * self.narrow as usize) / 8);
+    pub(super) fn prefetch(&self, place: usize) {
+        prefetch(self.bytes, (self.narrow_at + place * self.narrow as usize) / 8);
     }
 
     #[inline]

@@ -13,6 +13,8 @@
 //! | ... | the values: another |
 //! | ... | for each context that has sums the denominator and the back-off weight; or for each context its value |
 
+use lmfast_base::prefetch;
+
 use super::bits::{self, Writer};
 use super::column::{self, Column};
 
@@ -75,15 +77,15 @@ impl<'a> Group<'a> {
         (start.min(self.total), end.clamp(start.min(self.total), self.total))
     }
 
-    /// Asks for the memory of a context's children.
+    /// Asks for the memory of a range of a context's children, or of what [`narrow`](Self::narrow) reads first.
     #[inline]
-    pub(super) fn prefetch(&self, children: (usize, usize)) {
-        if self.total > MOST_TO_SEARCH {
-            let middle = usize::midpoint(children.0, children.1) / SAMPLE;
-            lmfast_base::prefetch(self.bytes, (self.sample.0 + middle * self.sample.1 as usize) / 8);
+    pub(super) fn prefetch(&self, (start, end): (usize, usize)) {
+        if self.total > MOST_TO_SEARCH && end - start > SAMPLE {
+            let middle = usize::midpoint(start, end) / SAMPLE;
+            prefetch(self.bytes, (self.sample.0 + middle * self.sample.1 as usize) / 8);
         } else {
-            self.words.prefetch(children);
-            self.values.prefetch(children);
+            self.words.prefetch(start);
+            self.values.prefetch(start);
         }
     }
 
@@ -124,17 +126,23 @@ impl<'a> Group<'a> {
         self.values.get(child)
     }
 
-    /// The child of a context's that has a word.
+    /// A part of a range of a context's children, small enough to search, in which a word is if it is in the range.
     #[inline]
-    pub(super) fn find(&self, (start, end): (usize, usize), word: u32) -> Option<usize> {
+    pub(super) fn narrow(&self, (start, end): (usize, usize), word: u32) -> (usize, usize) {
         if self.total <= MOST_TO_SEARCH || end - start <= SAMPLE {
-            return self.words.find((start, end), word);
+            return (start, end);
         }
         // Samples inside the range, and how many of them are at most the word.
         let (first, last, (at, width)) = (start / SAMPLE + 1, (end - 1) / SAMPLE, self.sample);
         let behind = first + bits::rank(self.bytes, at + first * width as usize, width, last + 1 - first, word);
         let from = if behind == first { start } else { (behind - 1) * SAMPLE };
-        self.words.find((from, end.min(behind * SAMPLE)), word)
+        (from, end.min(behind * SAMPLE))
+    }
+
+    /// The child that has a word, of a range of a context's children.
+    #[inline]
+    pub(super) fn find(&self, range: (usize, usize), word: u32) -> Option<usize> {
+        self.words.find(range, word)
     }
 
     /// The denominator and the back-off weight of a context, if it has any.
@@ -256,10 +264,11 @@ mod tests {
                 for child in range.0..range.1 {
                     prop_assert_eq!(group.word(child), contents.words[child]);
                     prop_assert_eq!(group.value(child), contents.values[child]);
-                    prop_assert_eq!(group.find(range, contents.words[child]), Some(child));
+                    let near = group.narrow(range, contents.words[child]);
+                    prop_assert_eq!(group.find(near, contents.words[child]), Some(child));
                 }
                 if step > 1 {
-                    prop_assert_eq!(group.find(range, context + 1), None);
+                    prop_assert_eq!(group.find(group.narrow(range, context + 1), context + 1), None);
                 }
                 if with_sums {
                     prop_assert_eq!(group.sums(context), (size > 2).then_some([size as f32, 0.5 * step as f32]));
@@ -276,7 +285,7 @@ mod tests {
             for context in 0..CONTEXTS {
                 let (start, end) = group.children(context);
                 prop_assert!(start <= end && end <= total as usize);
-                let _ = (group.find((start, end), 7), group.word(start), group.value(end), group.sums(context));
+                let _ = (group.find(group.narrow((start, end), 7), 7), group.word(start), group.value(end), group.sums(context));
                 let _ = group.context_value(context, 32);
             }
         }

@@ -18,8 +18,23 @@ const CHECK: u32 = 1 << 12;
 struct Lane<'a, 'm> {
     sentence: usize,
     words: std::slice::Iter<'a, u32>,
+    word: u32,
     state: State,
     ahead: Ahead<'m>,
+}
+
+impl<'a> Lane<'a, '_> {
+    /// Goes to the next word, of the next sentence that has one if there is none left in this.
+    fn next(&mut self, start: State, waiting: &mut impl Iterator<Item = (usize, &'a [u32])>) -> bool {
+        loop {
+            if let Some(&word) = self.words.next() {
+                self.word = word;
+                return true;
+            }
+            let Some((sentence, words)) = waiting.next() else { return false };
+            (self.sentence, self.words, self.state) = (sentence, words.iter(), start);
+        }
+    }
 }
 
 impl Compact {
@@ -33,38 +48,23 @@ impl Compact {
         mut each: impl FnMut(usize, u32, f32, u8),
     ) -> Result<()> {
         let view = self.view();
-        let mut waiting = sentences.enumerate().map(|(sentence, words)| Lane {
-            sentence,
-            words: words.iter(),
-            state: view.start(begin),
-            ahead: Ahead::default(),
-        });
-        let mut lanes: Vec<Lane<'_, '_>> = waiting.by_ref().take(LANES).collect();
+        let (start, mut waiting) = (view.start(begin), sentences.enumerate());
+        let lane = |_| Lane { sentence: 0, words: [].iter(), word: 0, state: start, ahead: Ahead::default() };
+        let mut lanes: Vec<Lane<'_, '_>> = (0..LANES).map(lane).collect();
         for round in 0_u32.. {
             if round % CHECK == 0 {
                 control.check()?;
             }
+            lanes.retain_mut(|lane| lane.next(start, &mut waiting));
             if lanes.is_empty() {
                 break;
             }
             lanes.iter_mut().for_each(|lane| view.locate(&lane.state, &mut lane.ahead));
-            lanes.iter_mut().for_each(|lane| view.open(&mut lane.ahead));
-            lanes.retain_mut(|lane| {
-                let word = loop {
-                    if let Some(&word) = lane.words.next() {
-                        break word;
-                    }
-                    match waiting.next() {
-                        Some(next) => *lane = next,
-                        None => return false,
-                    }
-                    view.locate(&lane.state, &mut lane.ahead);
-                    view.open(&mut lane.ahead);
-                };
-                let (log10_prob, matched) = view.step(&mut lane.state, &lane.ahead, word);
-                each(lane.sentence, word, log10_prob, matched);
-                true
-            });
+            lanes.iter_mut().for_each(|lane| view.open(&mut lane.ahead, lane.word));
+            for lane in &mut lanes {
+                let (log10_prob, matched) = view.step(&mut lane.state, &lane.ahead, lane.word);
+                each(lane.sentence, lane.word, log10_prob, matched);
+            }
         }
         Ok(())
     }
@@ -128,7 +128,7 @@ impl View<'_> {
     fn follow(&self, state: &mut State, word: u32) {
         let mut ahead = Ahead::default();
         self.locate(state, &mut ahead);
-        self.open(&mut ahead);
+        self.open(&mut ahead, word);
         self.step(state, &ahead, word);
     }
 

@@ -37,6 +37,8 @@ pub(super) struct Ahead<'a> {
     /// Of each context its number of words less 1, its node, and where its group lies.
     spots: Vec<(usize, u32, Spot)>,
     contexts: Vec<(usize, Context<'a>)>,
+    /// Where the word is among the children of the first context, if at all.
+    range: (usize, usize),
 }
 
 impl<'a> View<'a> {
@@ -63,15 +65,25 @@ impl<'a> View<'a> {
         }
     }
 
-    /// Finds the children of the contexts.
+    /// Finds the children of the contexts, those of the shortest near the word that is to be sought.
     #[inline]
-    pub(super) fn open(&self, ahead: &mut Ahead<'a>) {
+    pub(super) fn open(&self, ahead: &mut Ahead<'a>, word: u32) {
+        let word = self.known(word);
         ahead.contexts.clear();
         for &(number, node, spot) in &ahead.spots {
             let context = self.levels[number].context(node, spot);
-            context.group.prefetch(context.children);
+            if number == 0 {
+                ahead.range = context.group.narrow(context.children, word);
+                context.group.prefetch(ahead.range);
+            } else {
+                context.group.prefetch(context.children);
+            }
             ahead.contexts.push((number, context));
         }
+    }
+
+    fn known(&self, word: u32) -> u32 {
+        if (word as usize) < self.unigrams.len() { word } else { UNKNOWN }
     }
 
     /// Scores a word after a state whose contexts are open, and steps on: its log10 probability, and how many words the
@@ -80,7 +92,7 @@ impl<'a> View<'a> {
     /// Back-off weights are added from the shortest context up, as by `KenLM`.
     #[inline]
     pub(super) fn step(&self, state: &mut State, ahead: &Ahead<'a>, word: u32) -> (f32, u8) {
-        let word = if (word as usize) < self.unigrams.len() { word } else { UNKNOWN };
+        let word = self.known(word);
         let (mut value, mut matched) = (self.unigrams.get(word as usize).copied().unwrap_or_default(), 1);
         let (mut sought, mut is_sought) = (word, true);
         let (mut backoffs, mut missed) = ([0.0; MOST_ORDERS], 0);
@@ -90,7 +102,12 @@ impl<'a> View<'a> {
         }
         for (number, context) in &ahead.contexts {
             let level = &self.levels[*number];
-            let found = if is_sought { context.group.find(context.children, sought) } else { None };
+            let found = if is_sought {
+                let narrow = || context.group.narrow(context.children, sought);
+                context.group.find(if *number == 0 { ahead.range } else { narrow() }, sought)
+            } else {
+                None
+            };
             if let Some(child) = found {
                 value = level.value(context, child, value);
                 (matched, missed) = (*number as u8 + 2, 0);
