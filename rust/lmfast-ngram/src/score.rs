@@ -154,7 +154,9 @@ impl Model {
             control.check()?;
             if let Some(compact) = &self.compact {
                 let mut sentences = Sentences::default();
-                texts.iter().for_each(|text| sentences.push(framed(word_ids(lookup, text), end)));
+                for text in texts {
+                    sentences.push(framed(word_ids(lookup, text), end));
+                }
                 scores.copy_from_slice(&compact.totals(&sentences, begin, control)?);
                 control.advance(texts.len() as u64);
                 return Ok(());
@@ -221,7 +223,9 @@ impl Model {
                 control.check()?;
                 if let Some(compact) = &self.compact {
                     let mut words = Sentences::default();
-                    sentences.iter().for_each(|text| words.push(framed(word_ids(lookup, text), true)));
+                    for text in sentences {
+                        words.push(framed(word_ids(lookup, text), true));
+                    }
                     return compact.costs(&words, control);
                 }
                 let cost = |text: &&str| Walk::new(view, true).sentence(framed(word_ids(lookup, text), true));

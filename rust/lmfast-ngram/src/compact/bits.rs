@@ -69,6 +69,13 @@ impl Writer {
         }
     }
 
+    /// Appends numbers of one width.
+    pub(super) fn put_all(&mut self, numbers: impl Iterator<Item = u32>, width: u32) {
+        for number in numbers {
+            self.put(number, width);
+        }
+    }
+
     /// Appends `count` zero bits.
     pub(super) fn zeros(&mut self, count: usize) {
         for _ in 0..count / 32 {
@@ -80,7 +87,7 @@ impl Writer {
     /// Fills up with zeros to a multiple of `alignment` bytes; gives the bytes so far.
     pub(super) fn align(&mut self, alignment: usize) -> usize {
         self.put(0, self.filled.wrapping_neg() % 8);
-        while self.bytes.len() % alignment != 0 {
+        while !self.bytes.len().is_multiple_of(alignment) {
             self.bytes.push(0);
         }
         self.bytes.len()

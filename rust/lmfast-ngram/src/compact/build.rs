@@ -230,7 +230,7 @@ impl Source<'_> {
         match self {
             Source::Counts(..) => contents.write(writer, None, 0),
             Source::Floats { probabilities, backoffs } => {
-                contents.write(writer, Some(probabilities.width()), backoffs.width())
+                contents.write(writer, Some(probabilities.width()), backoffs.width());
             }
         }
     }

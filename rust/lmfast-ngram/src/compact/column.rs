@@ -85,7 +85,9 @@ impl<'a> Column<'a> {
 /// long.
 pub(super) fn widths(numbers: &[u32], most_split: usize) -> (u32, u32) {
     let mut of_width = [0; 33];
-    numbers.iter().for_each(|&number| of_width[bits::width(number) as usize] += 1);
+    for &number in numbers {
+        of_width[bits::width(number) as usize] += 1;
+    }
     let wide = (0..33).rev().find(|&width| of_width[width] > 0).unwrap_or(0);
     let (mut best, mut least, mut narrow_numbers) = (wide, numbers.len() * wide, 0);
     for (narrow, &count) in of_width.iter().enumerate().take(wide) {
@@ -100,14 +102,13 @@ pub(super) fn widths(numbers: &[u32], most_split: usize) -> (u32, u32) {
 
 /// Appends a column of numbers of these widths.
 pub(super) fn write(numbers: &[u32], (narrow, wide): (u32, u32), writer: &mut Writer) {
-    let is_wide = |number: u32| bits::width(number) > narrow;
-    if narrow != wide {
-        numbers.iter().for_each(|&number| writer.put(is_wide(number).into(), 1));
-        numbers.iter().filter(|&&number| !is_wide(number)).for_each(|&number| writer.put(number, narrow));
-        numbers.iter().filter(|&&number| is_wide(number)).for_each(|&number| writer.put(number, wide));
-    } else {
-        numbers.iter().for_each(|&number| writer.put(number, wide));
+    if narrow == wide {
+        return writer.put_all(numbers.iter().copied(), wide);
     }
+    let is_wide = |number: u32| bits::width(number) > narrow;
+    writer.put_all(numbers.iter().map(|&number| is_wide(number).into()), 1);
+    writer.put_all(numbers.iter().copied().filter(|&number| !is_wide(number)), narrow);
+    writer.put_all(numbers.iter().copied().filter(|&number| is_wide(number)), wide);
 }
 
 #[cfg(test)]

@@ -83,8 +83,7 @@ impl Nodes {
         let (contexts, children) = (self.range(order), self.range(order + 1));
         let context = |place: usize| level.context(place as u32, level.spot(place as u32));
         let starts = (0..contexts.len()).step_by(PIECE);
-        let borders =
-            starts.clone().map(|place| context(place)).map(|context| context.node(context.children.0) as usize);
+        let borders = starts.clone().map(&context).map(|context| context.node(context.children.0) as usize);
         let borders: Vec<usize> = borders.chain([children.len()]).collect();
         if !borders.is_sorted() || borders[0] != 0 {
             return Err(broken(order + 1));

@@ -49,7 +49,7 @@ impl Recipe {
         let (&[uniform, flag], discounts) = numbers.split_first_chunk::<2>()?;
         let (discounts, rest) = discounts.as_chunks::<4>();
         let is_sound = discounts.len() == order && rest.is_empty();
-        is_sound.then(|| Self { uniform, interpolate_unigrams: flag == 1.0, discounts: discounts.to_vec() })
+        is_sound.then(|| Self { uniform, interpolate_unigrams: flag > 0.5, discounts: discounts.to_vec() })
     }
 }
 

@@ -215,12 +215,12 @@ impl Contents {
             writer.put(self.sums.iter().fold(0, |flags, (context, _)| flags | 1 << context), 32);
         }
         if in_numbers {
-            self.words.iter().step_by(SAMPLE).for_each(|&word| writer.put(word, words.1));
+            writer.put_all(self.words.iter().copied().step_by(SAMPLE), words.1);
         }
         column::write(&self.words, words, writer);
         column::write(&self.values, values, writer);
-        self.sums.iter().flat_map(|(_, sums)| sums).for_each(|sum| writer.put(sum.to_bits(), 32));
-        self.context_values.iter().for_each(|&value| writer.put(value, context_width));
+        writer.put_all(self.sums.iter().flat_map(|(_, sums)| sums.map(f32::to_bits)), 32);
+        writer.put_all(self.context_values.iter().copied(), context_width);
         writer.align(ALIGNMENT);
     }
 }

@@ -182,6 +182,20 @@ impl Context<'_> {
     fn node(&self, child: usize) -> u32 {
         self.first_child.wrapping_add(child as u32)
     }
+
+    /// The denominator of the children's probabilities, and the share of the order below.
+    #[inline]
+    fn shares(&self, discount: &Discount) -> initial::Context {
+        let (start, end) = self.children;
+        if start == end {
+            return initial::Context { denominator: 1.0, gamma: 1.0 };
+        }
+        if let Some([denominator, gamma]) = self.group.sums(self.number) {
+            return initial::Context { denominator, gamma };
+        }
+        let counts = (start..end).map(|child| (self.group.value(child).wrapping_add(1), true));
+        initial::Context::new(counts, discount)
+    }
 }
 
 impl<'a> LevelView<'a> {
@@ -204,25 +218,11 @@ impl<'a> LevelView<'a> {
         Context { group, number, first_child: spot.first_child, children: group.children(number) }
     }
 
-    /// The denominator of the children's probabilities, and the share of the order below.
-    #[inline]
-    fn shares(&self, context: &Context<'_>, discount: &Discount) -> initial::Context {
-        let (start, end) = context.children;
-        if start == end {
-            return initial::Context { denominator: 1.0, gamma: 1.0 };
-        }
-        if let Some([denominator, gamma]) = context.group.sums(context.number) {
-            return initial::Context { denominator, gamma };
-        }
-        let counts = (start..end).map(|child| (context.group.value(child).wrapping_add(1), true));
-        initial::Context::new(counts, discount)
-    }
-
     /// The log10 back-off weight of a context.
     #[inline]
     fn backoff(&self, context: &Context<'_>) -> f32 {
         match &self.values {
-            Values::Counts(discount) => self.shares(context, discount).gamma.log10(),
+            Values::Counts(discount) => context.shares(discount).gamma.log10(),
             Values::Floats { backoffs, .. } => {
                 backoffs.get(context.group.context_value(context.number, backoffs.width()))
             }
@@ -234,8 +234,8 @@ impl<'a> LevelView<'a> {
     fn value(&self, context: &Context<'_>, child: usize, lower: f32) -> f32 {
         match &self.values {
             Values::Counts(discount) => {
-                let shares = self.shares(context, discount);
-                interpolated(context.group.value(child).wrapping_add(1), discount, &shares, lower)
+                let shares = context.shares(discount);
+                interpolated(context.group.value(child).wrapping_add(1), discount, shares, lower)
             }
             Values::Floats { probabilities, .. } => probabilities.get(context.group.value(child)),
         }
@@ -244,6 +244,6 @@ impl<'a> LevelView<'a> {
 
 /// The probability of an n-gram with this adjusted count, given that of the n-gram without its first word.
 #[inline]
-fn interpolated(count: u32, discount: &Discount, shares: &initial::Context, lower: f32) -> f32 {
+fn interpolated(count: u32, discount: &Discount, shares: initial::Context, lower: f32) -> f32 {
     discount.apply(count) / shares.denominator + shares.gamma * lower
 }

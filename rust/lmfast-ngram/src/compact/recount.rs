@@ -190,7 +190,7 @@ impl Solver {
     fn is_proven(&self, counts: &[u32], probabilities: &mut [f32]) -> bool {
         let shares = Context::new(counts.iter().map(|&count| (count, true)), &self.discount);
         let smoothed =
-            counts.iter().zip(&self.lower).map(|(&count, &lower)| interpolated(count, &self.discount, &shares, lower));
+            counts.iter().zip(&self.lower).map(|(&count, &lower)| interpolated(count, &self.discount, shares, lower));
         let mut given = probabilities.iter_mut().zip(smoothed).zip(&self.log10_probs);
         same(shares.gamma.log10(), self.backoff)
             && given.all(|((slot, smoothed), &log10_prob)| {

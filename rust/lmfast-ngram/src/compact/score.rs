@@ -59,8 +59,12 @@ impl Compact {
             if lanes.is_empty() {
                 break;
             }
-            lanes.iter_mut().for_each(|lane| view.locate(&lane.state, &mut lane.ahead));
-            lanes.iter_mut().for_each(|lane| view.open(&mut lane.ahead, lane.word));
+            for lane in &mut lanes {
+                view.locate(&lane.state, &mut lane.ahead);
+            }
+            for lane in &mut lanes {
+                view.open(&mut lane.ahead, lane.word);
+            }
             for lane in &mut lanes {
                 let (log10_prob, matched) = view.step(&mut lane.state, &lane.ahead, lane.word);
                 each(lane.sentence, lane.word, log10_prob, matched);

@@ -115,8 +115,10 @@ fn assert_same(
         let draw = |model: &Model| model.generate(&known, 9, &sampling, 3, &control);
         prop_assert_eq!(draw(model)?, draw(compact)?);
     }
-    let texts: Vec<String> =
-        histories.iter().map(|words| words.iter().map(|word| format!("w{word} ")).collect()).collect();
+    let texts: Vec<String> = histories
+        .iter()
+        .map(|words| words.iter().map(|word| format!("w{word}")).collect::<Vec<_>>().join(" "))
+        .collect();
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
     let batch = |model: &Model| model.score_batch(&texts, true, true, &control);
     prop_assert_eq!(bits(&batch(model)?), bits(&batch(compact)?));
@@ -140,9 +142,9 @@ fn assert_same(
         let files = [(model, "a"), (compact, "b")].map(|(model, prefix)| {
             let path = folder.join(format!("{prefix}{name}"));
             if name.ends_with("arpa") {
-                model.save_arpa(&path, &control)?
+                model.save_arpa(&path, &control)?;
             } else {
-                model.save_lmn(&path, &control)?
+                model.save_lmn(&path, &control)?;
             }
             std::fs::read(&path).map_err(lmfast_base::Error::io(&path))
         });
