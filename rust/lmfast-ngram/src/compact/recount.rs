@@ -205,6 +205,9 @@ impl Solver {
         let own = own.map(|(&log10_prob, &lower)| 10_f64.powf(log10_prob.into()) - gamma * f64::from(lower));
         self.own.clear();
         self.own.extend(own);
+        if self.own.iter().any(|own| !own.is_finite()) {
+            return false;
+        }
         let least = self.own.iter().copied().fold(f64::INFINITY, f64::min);
         let [_, one, two, more] = self.discount.amounts.map(f64::from);
         // What the least x would be of, if its count is 1, or 2; and the denominator if all counts are 3 or more.
