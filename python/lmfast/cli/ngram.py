@@ -48,6 +48,7 @@ def add_commands(commands: Commands) -> None:
         help="what a <unk> spelled out in the text is (default: unknown)",
     )
     train.add_argument("--tokenizer", metavar="FILE", help="count this tokenizer's tokens instead of words")
+    add_compact(train)
     add_threads(train)
 
     count = noun.verb(
@@ -88,7 +89,12 @@ def add_commands(commands: Commands) -> None:
     )
     info = noun.verb("info", "Tell what a model holds.", run_info, "lmfast ngram info corpus.lmn")
     convert = noun.verb(
-        "convert", "Write a model in another format.", run_convert, "lmfast ngram convert corpus.arpa.gz corpus.lmn"
+        "convert",
+        "Write a model in another format.",
+        run_convert,
+        """lmfast ngram convert corpus.arpa.gz corpus.lmn
+        lmfast ngram convert corpus.lmn small.lmn --compact
+        lmfast ngram convert corpus.arpa smaller.lmn --compact --quantize-bits 8""",
     )
     for verb in (evaluate, score, generate, info, convert):
         verb.add_argument("model", metavar="MODEL", help=".lmn, .arpa or .arpa.gz")
@@ -103,6 +109,15 @@ def add_commands(commands: Commands) -> None:
     generate.add_argument("--top-p", type=float, metavar="P", help="draw among the likeliest that hold P together")
     generate.add_argument("--seed", type=int, metavar="N", help="the same seed draws the same text")
     convert.add_argument("out", metavar="OUT", help=".lmn, .arpa or .arpa.gz")
+    add_compact(convert)
+
+
+def add_compact(verb: argparse.ArgumentParser) -> None:
+    """The options of what is written."""
+    verb.add_argument("--compact", action="store_true", help="write a .lmn of a few bytes an n-gram, slower to query")
+    verb.add_argument(
+        "--quantize-bits", type=int, metavar="N", help="with --compact: 2^N numbers an order instead of the exact ones"
+    )
 
 
 def run_train(arguments: argparse.Namespace) -> None:
@@ -122,7 +137,7 @@ def run_train(arguments: argparse.Namespace) -> None:
         threads=arguments.threads,
         progress=progress(arguments),
     )
-    model.save(arguments.out)
+    model.save(arguments.out, compact=arguments.compact, quantize_bits=arguments.quantize_bits)
     seconds = time.perf_counter() - start
     result = {"out": arguments.out, "order": model.order, "counts": list(model.counts), "seconds": round(seconds, 3)}
     show(
@@ -207,7 +222,8 @@ def run_convert(arguments: argparse.Namespace) -> None:
     """`lmfast ngram convert`."""
     from lmfast import NgramModel
 
-    NgramModel.load(arguments.model).save(arguments.out)
+    model = NgramModel.load(arguments.model)
+    model.save(arguments.out, compact=arguments.compact, quantize_bits=arguments.quantize_bits)
     show(arguments, {"out": arguments.out, "bytes_on_disk": Path(arguments.out).stat().st_size})
 
 

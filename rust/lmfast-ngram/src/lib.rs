@@ -13,12 +13,13 @@
 //! | 5 | `interpolate` | both | interpolated probabilities |
 //! | 6 | `assemble` | those | the nodes of a [`Model`] |
 //!
-//! `pipeline` wires them, order by order. The trie is read from the first word on: a context's successors lie together.
+//! `compact` is another form of a model, of few bytes an n-gram. `pipeline` wires the stages, order by order. The trie is read from the first word on: a context's successors lie together.
 //! All logarithms are to base 10.
 
 mod adjust;
 pub mod arpa;
 mod assemble;
+mod compact;
 pub mod corpus;
 mod count;
 pub mod discount;

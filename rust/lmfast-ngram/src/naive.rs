@@ -99,7 +99,7 @@ fn pruned_model(sentences: &[Vec<u32>], order: usize, prune: Vec<u64>, words: u3
 }
 
 /// Sentences of word ids with their marks, over 8 words of which the last never occurs.
-fn corpora() -> impl Strategy<Value = Vec<Vec<u32>>> {
+pub(crate) fn corpora() -> impl Strategy<Value = Vec<Vec<u32>>> {
     let word = prop_oneof![4 => 3_u32..5, 1 => 0_u32..7].prop_map(|word| if word == 1 || word == 2 { 6 } else { word });
     let sentence = prop::collection::vec(word, 0..12).prop_map(|words| [&[BEGIN], words.as_slice(), &[END]].concat());
     prop::collection::vec(sentence, 1..40)
@@ -172,8 +172,8 @@ proptest! {
         model.save_lmn(&path, &control)?;
         let mut bytes = std::fs::read(&path)?;
         for (place, value) in changes {
-            // Behind the header and the table of eleven sections.
-            let place = 384 + place.index((bytes.len() - 384) / 4) * 4;
+            // Behind the header and the table of twelve sections.
+            let place = 416 + place.index((bytes.len() - 416) / 4) * 4;
             bytes[place..place + 4].copy_from_slice(&value.to_le_bytes());
         }
         crate::model::fix_checksums(&mut bytes);

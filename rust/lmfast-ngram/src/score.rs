@@ -8,6 +8,7 @@ use lmfast_base::source::Documents;
 use lmfast_base::{Control, Error, Result};
 use rayon::prelude::*;
 
+use crate::compact::Compact;
 use crate::corpus::{END, SPECIALS, TokenId, UNKNOWN, documents, word_of_token};
 use crate::index::{Index, Piece};
 use crate::model::{Model, ROOT, View};
@@ -80,6 +81,8 @@ struct Scorer<'a> {
     view: View<'a>,
     order: usize,
     index: Option<&'a Index>,
+    /// What takes the place of the trie, if the model is compact.
+    compact: Option<&'a Compact>,
 }
 
 impl Scorer<'_> {
@@ -89,6 +92,9 @@ impl Scorer<'_> {
 
     /// Scores pieces of an array of words, and gives each word's place, log10 probability and matched order to `take`.
     fn score(&self, words: &[u32], pieces: impl Iterator<Item = Piece>, mut take: impl FnMut(usize, f32, u8)) {
+        if let Some(compact) = self.compact {
+            return compact.walk(words, pieces, take);
+        }
         if let Some(index) = self.index {
             return index.walk(words, pieces, take);
         }
@@ -124,7 +130,8 @@ impl Sentences {
         self.ends.push(self.words.len());
     }
 
-    fn score(&mut self, scorer: &Scorer<'_>, begins: bool) {
+    /// Scores all of them, unless the control says to stop.
+    fn score(&mut self, scorer: &Scorer<'_>, begins: bool, control: &Control) -> Result<()> {
         self.log10_probs.resize(self.words.len(), 0.0);
         let mut start = 0;
         let pieces = self.ends.iter().flat_map(|&end| {
@@ -132,7 +139,9 @@ impl Sentences {
             start = end;
             pieces
         });
+        let pieces = pieces.take_while(|_| control.check().is_ok());
         scorer.score(&self.words, pieces, |at, log10_prob, _| self.log10_probs[at] = log10_prob);
+        control.check()
     }
 
     /// The words of each sentence and their log10 probabilities.
@@ -236,7 +245,9 @@ impl Model {
     }
 
     fn scorer(&self, words: usize, control: &Control) -> Result<Scorer<'_>> {
-        Ok(Scorer { view: self.view(), order: self.order(), index: self.index(words, control)? })
+        let compact = self.compact.as_deref();
+        let index = if compact.is_none() { self.index(words, control)? } else { None };
+        Ok(Scorer { view: self.view(), order: self.order(), index, compact })
     }
 
     /// Words step by step.
@@ -252,11 +263,18 @@ impl Model {
 
     /// The log10 probability of one sentence's words, with `</s>` if `end`, after `<s>` if `begin`.
     pub fn score(&self, words: &[u32], begin: bool, end: bool) -> f32 {
+        if let Some(compact) = &self.compact {
+            let scores = compact.token_scores(words, begin, end);
+            return scores.iter().fold(0.0, |total, score| total + score.log10_prob);
+        }
         self.steps(words, begin, end).fold(0.0, |total, (_, log10_prob, _)| total + log10_prob)
     }
 
     /// The scores of one sentence's tokens.
     pub fn token_scores(&self, words: &[u32], begin: bool, end: bool) -> Vec<TokenScore> {
+        if let Some(compact) = &self.compact {
+            return compact.token_scores(words, begin, end);
+        }
         let view = self.view();
         let score = |(word, log10_prob, node)| TokenScore {
             log10_prob,
@@ -318,11 +336,12 @@ impl Model {
                     finder.append(text, &mut sentences.words);
                     sentences.end(end);
                 }
-                sentences.score(&scorer, begin);
+                sentences.score(&scorer, begin, control)?;
                 for ((_, log10_probs), score) in sentences.iter().zip(scores) {
                     *score = log10_probs.iter().fold(0.0, |total, log10_prob| total + log10_prob);
                 }
-            });
+                Ok::<_, Error>(())
+            })?;
             control.advance(texts.len() as u64);
             Ok(())
         })?;
@@ -353,7 +372,7 @@ impl Model {
                     sentences.end(end);
                     control.advance(document.len() as u64);
                 }
-                sentences.score(&scorer, begin);
+                sentences.score(&scorer, begin, control)?;
                 Ok(take(sentences))
             })
         });
@@ -391,14 +410,14 @@ impl Model {
             let sentences: Vec<&str> = batch.iter().flat_map(lines).collect();
             let parts = sentences.par_chunks(SENTENCES).map(|texts| {
                 control.check()?;
-                Ok(workers.with(|finder, sentences| {
+                workers.with(|finder, sentences| {
                     for text in texts {
                         finder.append(text, &mut sentences.words);
                         sentences.end(true);
                     }
-                    sentences.score(&scorer, true);
-                    sentences.costs()
-                }))
+                    sentences.score(&scorer, true, control)?;
+                    Ok(sentences.costs())
+                })
             });
             for part in parts.collect::<Result<Vec<_>>>()? {
                 sums.add(&part);

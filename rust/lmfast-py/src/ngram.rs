@@ -1,8 +1,9 @@
 //! Bindings of the crate behind `lmfast.ngram`.
 #![expect(clippy::needless_pass_by_value, reason = "arguments are made for the call")]
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use lmfast_base::source::{Files, Options as SourceOptions};
 use lmfast_base::{Control, Error, Result, threads};
@@ -72,15 +73,15 @@ impl NgramModel {
 /// The words before the next one, for decoders. Private: see `lmfast.ngram.NgramState`.
 #[pyclass(frozen, module = "lmfast._core")]
 #[derive(Default)]
-pub(crate) struct NgramState(AtomicU32);
+pub(crate) struct NgramState(Mutex<State>);
 
 impl NgramState {
     fn get(&self) -> State {
-        State(self.0.load(Ordering::Relaxed))
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn set(&self, state: State) {
-        self.0.store(state.0, Ordering::Relaxed);
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = state;
     }
 }
 
@@ -96,11 +97,13 @@ impl NgramState {
     }
 
     fn __hash__(&self) -> u64 {
-        self.get().0.into()
+        let mut hasher = DefaultHasher::new();
+        self.get().hash(&mut hasher);
+        hasher.finish()
     }
 
     fn __copy__(&self) -> Self {
-        Self(self.get().0.into())
+        Self(self.get().into())
     }
 
     fn __deepcopy__(&self, _memo: &Bound<'_, PyAny>) -> Self {
@@ -272,6 +275,19 @@ impl NgramModel {
     #[pyo3(signature = (path, *, progress))]
     fn save_lmn(&self, py: Python<'_>, path: PathBuf, progress: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
         gate::run(py, progress, |control| self.model.save_lmn(&path, control))
+    }
+
+    /// Writes the compact form, with `quantize_bits` an approximate one.
+    #[pyo3(signature = (path, *, quantize_bits, threads, progress))]
+    fn save_compact(
+        &self,
+        py: Python<'_>,
+        path: PathBuf,
+        quantize_bits: Option<u32>,
+        threads: Option<usize>,
+        progress: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        gate::run(py, progress, |control| in_pool(threads, || self.model.save_compact(&path, quantize_bits, control)))
     }
 
     #[pyo3(signature = (*, progress))]

@@ -10,6 +10,7 @@ use flate2::bufread::MultiGzDecoder;
 use lmfast_base::{Control, Error, Map, Result};
 use rayon::prelude::*;
 
+use crate::compact::is_compact;
 use crate::corpus::{BEGIN, END, SPECIALS, UNKNOWN};
 use crate::count::MOST_ORDERS;
 use crate::model::{ArpaEntry, Builder, Kind, Model, is_lmn};
@@ -34,6 +35,9 @@ impl Model {
         let bytes = map.bytes();
         if is_lmn(bytes) {
             return Self::load_lmn(map);
+        }
+        if is_compact(bytes) {
+            return Self::load_compact(map);
         }
         if bytes.starts_with(KENLM) {
             return Err(Error::format(map.path(), kenlm_refusal(bytes)));

@@ -127,6 +127,8 @@ impl Builder {
             leaves: Column::Owned(self.leaves),
             unigrams: OnceLock::new(),
             index: Indexed::default(),
+            compact: None,
+            recipe: None,
             file: None,
         }
     }
