@@ -35,17 +35,28 @@ pub enum Ids {
 /// What ids are written as.
 trait Id: Copy + Default + Send {
     fn of(id: u32) -> Self;
+
+    /// The ids themselves, if they are written in 32 bits.
+    fn wide(ids: &mut Vec<Self>) -> Option<&mut Vec<u32>>;
 }
 
 impl Id for u16 {
     fn of(id: u32) -> Self {
         id as Self
     }
+
+    fn wide(_: &mut Vec<Self>) -> Option<&mut Vec<u32>> {
+        None
+    }
 }
 
 impl Id for u32 {
     fn of(id: u32) -> Self {
         id
+    }
+
+    fn wide(ids: &mut Vec<Self>) -> Option<&mut Vec<u32>> {
+        Some(ids)
     }
 }
 
@@ -88,6 +99,11 @@ impl Tokenizer {
         if threads == 1 || chunks.len() <= 1 {
             let (mut ids, mut chunk_ids) = (Vec::new(), Vec::new());
             for chunk in chunks {
+                if let Some(ids) = I::wide(&mut ids) {
+                    let ends = self.encode_chunk(texts, &chunk, options, ids, control)?;
+                    offsets.extend(ends.into_iter().map(|end| end as u64));
+                    continue;
+                }
                 chunk_ids.clear();
                 let ends = self.encode_chunk(texts, &chunk, options, &mut chunk_ids, control)?;
                 offsets.extend(ends.into_iter().map(|end| (ids.len() + end) as u64));

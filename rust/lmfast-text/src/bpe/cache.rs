@@ -1,9 +1,11 @@
 //! The ids of short pieces met before.
 //!
 //! Natural text repeats few pieces over and over. A line, as long as the processor's cache lines, has room for two pieces
-//! of up to 15 bytes, exactly, with up to four ids each; the first is looked at before the second, so a piece that is
-//! found second changes places with it. The bound is therefore fixed. Of a piece with more ids it is kept where they lie
-//! in the [`LongCache`](super::long_cache::LongCache).
+//! of up to 15 bytes, exactly, with up to four ids each. Both are looked at before either is taken, without a branch
+//! between them, which no processor could foresee. The bound is fixed. Of a piece with more ids it is kept where they
+//! lie in the [`LongCache`](super::long_cache::LongCache).
+
+use std::hint::select_unpredictable;
 
 use bytemuck::{Pod, Zeroable};
 use lmfast_base::{Pages, prefetch, prefetch_far};
@@ -45,22 +47,14 @@ pub(crate) struct Entry {
 impl Entry {
     /// Whether it is the entry of a piece, with its ids.
     #[inline]
-    pub(crate) fn has(&self, key: u128) -> bool {
-        let different = self.key ^ key;
-        different as u64 | ((different >> 64) as u64) << COUNT_BITS == 0
+    fn has(&self, low: u64, high: u64) -> bool {
+        (self.key as u64 ^ low) | (((self.key >> 64) as u64 ^ high) << COUNT_BITS) == 0
     }
 
     /// Whether it is the entry of a piece.
     #[inline]
     fn is_of(&self, key: u128) -> bool {
         self.key & KEY == key
-    }
-
-    /// Where in the [`LongCache`](super::long_cache::LongCache) the ids of a piece lie, if they do.
-    #[inline]
-    pub(crate) fn elsewhere(&self, key: u128) -> Option<Place> {
-        let [start, count, round, _] = self.ids;
-        (self.key == key | ELSEWHERE).then_some(Place { start, count, round })
     }
 
     /// How many of the ids count.
@@ -148,16 +142,6 @@ impl PieceCache {
         View { lines: &self.lines }
     }
 
-    /// What is known of a piece that is not the first of its line, and becomes it by this.
-    pub(crate) fn second(&mut self, key: u128, hash: u64) -> Option<&Entry> {
-        let entries = &mut self.lines.get_mut(place(hash))?.entries;
-        if !entries[1].is_of(key) {
-            return None;
-        }
-        entries.swap(0, 1);
-        Some(&entries[0])
-    }
-
     /// Keeps the ids of a piece, of which there are at most [`MOST_IDS`], in place of another one's if need be.
     pub(crate) fn keep(&mut self, key: u128, hash: u64, ids: &[u32]) {
         let mut room = [0; MOST_IDS];
@@ -174,7 +158,9 @@ impl PieceCache {
         self.begin();
         let entries = &mut self.lines[place(hash)].entries;
         let key = entry.key & KEY;
-        entries[usize::from(entries[0].key != 0 && !entries[0].is_of(key))] = entry;
+        let free = entries.iter().position(|known| known.is_of(key)).or(entries.iter().position(|known| known.key == 0));
+        // Of two others, either has to go, by a bit that says nothing else.
+        entries[free.unwrap_or((hash >> 63) as usize)] = entry;
     }
 }
 
@@ -185,10 +171,19 @@ pub(crate) struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    /// The first piece of the line in which a piece may lie.
+    /// The entry of a piece with its ids, by the halves of its key.
     #[inline]
-    pub(crate) fn first(self, hash: u64) -> Option<&'a Entry> {
-        self.lines.get(place(hash)).map(|line| &line.entries[0])
+    pub(crate) fn get(self, low: u64, high: u64, hash: u64) -> Option<&'a Entry> {
+        let [one, other] = &self.lines.get(place(hash))?.entries;
+        let (is_one, is_other) = (one.has(low, high), other.has(low, high));
+        (is_one | is_other).then_some(select_unpredictable(is_one, one, other))
+    }
+
+    /// Where in the [`LongCache`](super::long_cache::LongCache) the ids of a piece lie, if they do.
+    pub(crate) fn elsewhere(self, key: u128, hash: u64) -> Option<Place> {
+        let entry = self.lines.get(place(hash))?.entries.iter().find(|entry| entry.key == key | ELSEWHERE)?;
+        let [start, count, round, _] = entry.ids;
+        Some(Place { start, count, round })
     }
 
     /// Says that a piece will be looked up.
@@ -226,13 +221,12 @@ mod tests {
     }
 
     /// The ids of a piece, or where they lie, as [`Place::start`].
-    fn find(cache: &mut PieceCache, key: u128) -> Option<Vec<u32>> {
-        let ids = |entry: &Entry| match entry.elsewhere(key) {
-            Some(place) => Some(vec![place.start]),
-            None => entry.has(key).then(|| entry.room()[..entry.count()].to_vec()),
-        };
-        let first = cache.view().first(hash(key)).and_then(ids);
-        first.or_else(|| cache.second(key, hash(key)).and_then(ids))
+    fn find(cache: &PieceCache, key: u128) -> Option<Vec<u32>> {
+        let (view, hash) = (cache.view(), hash(key));
+        let elsewhere = view.elsewhere(key, hash).map(|place| vec![place.start]);
+        let here = view.get(key as u64, (key >> 64) as u64, hash).map(|entry| entry.room()[..entry.count()].to_vec());
+        assert!(elsewhere.is_none() || here.is_none());
+        elsewhere.or(here)
     }
 
     #[test]
@@ -242,19 +236,16 @@ mod tests {
             .map(|number| (key(format!("{number}").as_bytes()).expect("short"), (0..=number % 5).collect()))
             .collect();
         for (key, ids) in &pieces {
-            assert_eq!(find(&mut cache, *key), None);
+            assert_eq!(find(&cache, *key), None);
             if ids.len() > MOST_IDS {
                 cache.keep_elsewhere(*key, hash(*key), Place { start: 7, count: 5, round: 0 });
             } else {
                 cache.keep(*key, hash(*key), ids);
             }
-            // Found first or second, the piece is first after that.
-            for _ in 0..2 {
-                let expected = if ids.len() > MOST_IDS { &[7] } else { ids.as_slice() };
-                assert_eq!(find(&mut cache, *key).as_deref(), Some(expected));
-            }
+            let expected = if ids.len() > MOST_IDS { &[7] } else { ids.as_slice() };
+            assert_eq!(find(&cache, *key).as_deref(), Some(expected));
         }
-        let kept = pieces.iter().filter(|(key, _)| find(&mut cache, *key).is_some()).count();
+        let kept = pieces.iter().filter(|(key, _)| find(&cache, *key).is_some()).count();
         assert!((100_000..300_000).contains(&kept), "{kept}");
         assert_eq!(BYTES, 8 << 20);
     }

@@ -11,16 +11,13 @@ use lmfast_base::{Control, Result};
 use rustc_hash::FxHashMap;
 
 use super::atoms::Atoms;
-use super::cache::{LONGEST, MOST_IDS, PieceCache, hash, key, key_of_start};
+use super::cache::{LONGEST, MOST_IDS, PieceCache, View, hash, key, key_of_start};
 use super::known::{Known, NO_ID};
 use super::long;
 use super::long_cache::{self, LongCache};
 use super::merges::MergeTable;
 use super::short;
-use crate::split::Split;
-
-/// How many pieces are asked for, into the processor's second cache, before the first of them is looked up.
-const AHEAD: usize = 256;
+use crate::split::{BATCH, Ends, Split};
 
 /// How many pieces before a look-up its line is asked for again, into the first cache, which is small.
 const NEAR: usize = 16;
@@ -41,17 +38,37 @@ pub(crate) struct Bpe {
     lengths: Vec<u32>,
 }
 
+/// The key of a piece, [`TOO_LONG`] for one that has none, and its hash.
+#[derive(Debug, Clone, Copy)]
+struct Key {
+    low: u64,
+    high: u64,
+    hash: u64,
+}
+
 /// Memory that one thread encodes with.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
     cache: PieceCache,
     long_cache: LongCache,
     pieces: Vec<Range<usize>>,
-    /// The key of each piece, [`TOO_LONG`] for one that has none, and its hash.
-    keys: Vec<(u128, u64)>,
+    ends: Ends,
+    keys: Vec<Key>,
     symbols: Vec<u32>,
     /// The ids of a piece.
     new: Vec<u32>,
+}
+
+impl Scratch {
+    /// The ids of a piece that is long or has many, if they are known; its key and that one's hash, or [`TOO_LONG`] and
+    /// its own hash.
+    #[inline]
+    fn known_elsewhere(&self, piece: &[u8], key: u128, hash: u64) -> Option<&[u32]> {
+        if key == TOO_LONG {
+            return self.long_cache.get(piece, hash);
+        }
+        self.cache.view().elsewhere(key, hash).and_then(|place| self.long_cache.at(place))
+    }
 }
 
 impl Bpe {
@@ -104,11 +121,15 @@ impl Bpe {
             Some(key) => (key, hash(key)),
             None => (TOO_LONG, long_cache::hash(&piece[..piece.len().min(long_cache::LONGEST)])),
         };
-        match scratch.cache.view().first(hash) {
-            Some(entry) if entry.has(key) => ids.extend_from_slice(&entry.room()[..entry.count()]),
-            _ => self.encode_unknown(piece, key, hash, scratch, ids, control)?,
+        if let Some(entry) = scratch.cache.view().get(key as u64, (key >> 64) as u64, hash) {
+            ids.extend_from_slice(&entry.room()[..entry.count()]);
+            return Ok(());
         }
-        Ok(())
+        if let Some(found) = scratch.known_elsewhere(piece, key, hash) {
+            ids.extend_from_slice(found);
+            return Ok(());
+        }
+        self.encode_unknown(piece, key, hash, scratch, ids, control)
     }
 
     /// Appends the ids of a text, piece by piece; can be cancelled.
@@ -121,73 +142,70 @@ impl Bpe {
         control: &Control,
     ) -> Result<()> {
         scratch.cache.begin();
-        let bytes = text.as_bytes();
-        let (mut pieces, mut keys) = (std::mem::take(&mut scratch.pieces), std::mem::take(&mut scratch.keys));
+        let (mut ends, mut pieces) = (std::mem::take(&mut scratch.ends), std::mem::take(&mut scratch.pieces));
+        let mut keys = std::mem::take(&mut scratch.keys);
         let mut from = 0;
         while from < text.len() {
             control.check()?;
+            ends.begin(from);
+            if let Some(behind) = split.ends(text, &mut ends) {
+                let borders = ends.borders();
+                let sides = |index| (borders[index], borders[index + 1]);
+                self.encode_pieces(text.as_bytes(), borders.len() - 1, sides, &mut keys, scratch, ids, control)?;
+                from = behind;
+                continue;
+            }
             pieces.clear();
             from = split.split(text, from, &mut pieces)?;
-            for pieces in pieces.chunks(AHEAD) {
-                keys.clear();
-                let cache = scratch.cache.view();
-                keys.extend(pieces.iter().map(|piece| {
-                    let key = key_at(bytes, piece);
-                    if key == TOO_LONG {
-                        let end = piece.end.min(piece.start + long_cache::LONGEST);
-                        let hash = long_cache::hash(&bytes[piece.start..end]);
-                        scratch.long_cache.prepare(hash);
-                        return (key, hash);
-                    }
-                    let hash = hash(key);
-                    cache.prepare(hash);
-                    (key, hash)
-                }));
-                self.encode_pieces(bytes, pieces, &keys, scratch, ids, control)?;
+            for pieces in pieces.chunks(BATCH) {
+                let sides = |index: usize| (pieces[index].start, pieces[index].end);
+                self.encode_pieces(text.as_bytes(), pieces.len(), sides, &mut keys, scratch, ids, control)?;
             }
         }
-        (scratch.pieces, scratch.keys) = (pieces, keys);
+        (scratch.ends, scratch.pieces, scratch.keys) = (ends, pieces, keys);
         Ok(())
     }
 
-    /// Appends the ids of at most [`AHEAD`] pieces of a text, whose keys and hashes are known.
+    /// Appends the ids of some hundred pieces of a text; `sides` says where each begins and ends.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "once for each kind of pieces, both in `encode_text`")]
     fn encode_pieces(
         &self,
         bytes: &[u8],
-        pieces: &[Range<usize>],
-        keys: &[(u128, u64)],
+        count: usize,
+        sides: impl Fn(usize) -> (usize, usize),
+        keys: &mut Vec<Key>,
         scratch: &mut Scratch,
         ids: &mut Vec<u32>,
         control: &Control,
     ) -> Result<()> {
-        let (mut index, mut end) = (0, ids.len());
-        ids.resize(end + MOST_IDS * pieces.len(), 0);
-        let mut new = std::mem::take(&mut scratch.new);
-        while index < pieces.len() {
-            let (cache, out) = (scratch.cache.view(), ids.as_mut_slice());
-            while let Some(&(key, hash)) = keys.get(index)
-                && let Some(entry) = cache.first(hash)
-                && entry.has(key)
-                && let Some(room) = out[end..].first_chunk_mut()
-            {
-                if let Some(&(_, hash)) = keys.get(index + NEAR) {
-                    cache.prepare_now(hash);
-                }
-                // All that may be are written, in one go, and the next piece writes over what is too much.
-                *room = *entry.room();
-                end += entry.count();
-                index += 1;
-            }
-            let (Some(piece), Some(&(key, hash))) = (pieces.get(index), keys.get(index)) else { break };
-            let piece = &bytes[piece.clone()];
-            let long = if key == TOO_LONG {
-                scratch.long_cache.get(piece, hash)
+        keys.clear();
+        let cache = scratch.cache.view();
+        keys.extend((0..count).map(|index| {
+            let (start, end) = sides(index);
+            let key = key_at(bytes, start, end - start);
+            let hash = if key == TOO_LONG {
+                let hash = long_cache::hash(&bytes[start..end.min(start + long_cache::LONGEST)]);
+                scratch.long_cache.prepare(hash);
+                hash
             } else {
-                cache.first(hash).and_then(|entry| entry.elsewhere(key)).and_then(|place| scratch.long_cache.at(place))
+                let hash = hash(key);
+                cache.prepare(hash);
+                hash
             };
+            Key { low: key as u64, high: (key >> 64) as u64, hash }
+        }));
+        let (mut index, mut end) = (0, ids.len());
+        ids.resize(end + MOST_IDS * keys.len(), 0);
+        let mut new = std::mem::take(&mut scratch.new);
+        loop {
+            (index, end) = found(scratch.cache.view(), keys, index, ids, end);
+            let Some(&Key { low, high, hash }) = keys.get(index) else { break };
+            let (start, stop) = sides(index);
+            let (piece, key) = (&bytes[start..stop], u128::from(low) | u128::from(high) << 64);
             index += 1;
-            let left = MOST_IDS * (pieces.len() - index);
-            if let Some(found) = long {
+            let left = MOST_IDS * (keys.len() - index);
+            if let Some(found) = scratch.known_elsewhere(piece, key, hash) {
                 put(found, ids, &mut end, left);
             } else {
                 new.clear();
@@ -200,8 +218,8 @@ impl Bpe {
         Ok(())
     }
 
-    /// Appends the ids of a piece that is not the first of its line in the cache, with its key and that one's hash, or
-    /// [`TOO_LONG`] and its own hash.
+    /// Appends the ids of a piece that is not in the cache, with its key and that one's hash, or [`TOO_LONG`] and its own
+    /// hash.
     #[cold]
     #[inline(never)]
     fn encode_unknown(
@@ -215,25 +233,11 @@ impl Bpe {
     ) -> Result<()> {
         let before = ids.len();
         if key == TOO_LONG {
-            if let Some(found) = scratch.long_cache.get(piece, hash) {
-                ids.extend_from_slice(found);
-                return Ok(());
-            }
             self.merge(piece, &mut scratch.symbols, ids, control)?;
             if piece.len() <= long_cache::LONGEST {
                 scratch.long_cache.keep(piece, hash, &ids[before..]);
             }
             return Ok(());
-        }
-        if let Some(entry) = scratch.cache.second(key, hash) {
-            if entry.has(key) {
-                ids.extend_from_slice(&entry.room()[..entry.count()]);
-                return Ok(());
-            }
-            if let Some(found) = entry.elsewhere(key).and_then(|place| scratch.long_cache.at(place)) {
-                ids.extend_from_slice(found);
-                return Ok(());
-            }
         }
         match self.known.get(key, hash) {
             NO_ID => self.merge(piece, &mut scratch.symbols, ids, control)?,
@@ -295,16 +299,33 @@ fn put(found: &[u32], ids: &mut Vec<u32>, end: &mut usize, left: usize) {
     *end = behind;
 }
 
+/// Writes the ids of pieces from `index` on at `end`, up to the first piece that is not in the cache, and gives both.
+#[inline]
+fn found(cache: View<'_>, keys: &[Key], mut index: usize, ids: &mut [u32], mut end: usize) -> (usize, usize) {
+    while let Some(&Key { low, high, hash }) = keys.get(index)
+        && let Some(entry) = cache.get(low, high, hash)
+        && let Some(room) = ids[end..].first_chunk_mut()
+    {
+        if let Some(&Key { hash, .. }) = keys.get(index + NEAR) {
+            cache.prepare_now(hash);
+        }
+        // All that may be are written, in one go, and the next piece writes over what is too much.
+        *room = *entry.room();
+        end += entry.count();
+        index += 1;
+    }
+    (index, end)
+}
+
 /// The [`key`] of a piece of a text, or [`TOO_LONG`].
 #[inline]
-fn key_at(bytes: &[u8], piece: &Range<usize>) -> u128 {
-    let length = piece.len();
+fn key_at(bytes: &[u8], start: usize, length: usize) -> u128 {
     if length > LONGEST {
         return TOO_LONG;
     }
-    match bytes[piece.start..].first_chunk() {
+    match bytes[start..].first_chunk() {
         Some(start) => key_of_start(start, length),
-        None => key(&bytes[piece.clone()]).unwrap_or(TOO_LONG),
+        None => key(&bytes[start..start + length]).unwrap_or(TOO_LONG),
     }
 }
 

@@ -16,7 +16,7 @@ const PLACES: usize = 1 << 16;
 /// Slots in a place, which is a cache line.
 const WIDTH: usize = 4;
 /// Room for ids and pieces, in words.
-const ROOM: usize = 1 << 20;
+const ROOM: usize = 1 << 22;
 
 /// Memory of the cache once it is in use.
 pub(crate) const BYTES: usize = PLACES * size_of::<[Slot; WIDTH]>() + ROOM * size_of::<u32>();

@@ -20,5 +20,5 @@ pub(crate) use encode::{Bpe, Scratch};
 pub(crate) use long::merge;
 pub(crate) use merges::MergeTable;
 
-/// Memory that an encoder keeps the ids of pieces in which it met before: about 16 MiB for each thread, once in use.
+/// Memory that an encoder keeps the ids of pieces in which it met before: about 28 MiB for each thread, once in use.
 pub const CACHE_BYTES: usize = cache::BYTES + long_cache::BYTES;

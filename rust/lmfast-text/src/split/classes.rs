@@ -126,7 +126,13 @@ impl Classes {
     /// The class of the character at byte `at`, and its length in bytes; `at` is below the length, on a boundary.
     #[inline]
     pub(crate) fn at(&self, text: &str, at: usize) -> (Class, usize) {
-        let bytes = &text.as_bytes()[at..];
+        self.at_bytes(text.as_bytes(), at)
+    }
+
+    /// [`at`](Self::at) for bytes that begin a text.
+    #[inline]
+    pub(crate) fn at_bytes(&self, bytes: &[u8], at: usize) -> (Class, usize) {
+        let bytes = &bytes[at..];
         let low = |index: usize| bytes.get(index).map_or(0, |&byte| usize::from(byte & 0x3F));
         let first = usize::from(bytes[0]);
         let (code, length) = match first {
