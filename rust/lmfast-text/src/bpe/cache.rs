@@ -5,10 +5,8 @@
 //! between them, which no processor could foresee. The bound is fixed. Of a piece with more ids it is kept where they
 //! lie in the [`LongCache`](super::long_cache::LongCache).
 
-use std::hint::select_unpredictable;
-
 use bytemuck::{Pod, Zeroable};
-use lmfast_base::{Pages, prefetch, prefetch_far};
+use lmfast_base::Pages;
 
 use super::long_cache::Place;
 
@@ -21,7 +19,7 @@ pub(crate) const MOST_IDS: usize = 4;
 /// Memory of the cache once it is in use.
 pub(crate) const BYTES: usize = LINES * size_of::<Line>();
 
-const LINES: usize = 1 << 17;
+pub(crate) const LINES: usize = 1 << 17;
 
 /// The bits of an entry's key that count its ids; a piece's own key has none of them.
 const COUNT_BITS: u32 = 3;
@@ -73,7 +71,7 @@ impl Entry {
 /// Two pieces that share a cache line.
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]
 #[repr(C, align(64))]
-struct Line {
+pub(crate) struct Line {
     entries: [Entry; 2],
 }
 
@@ -138,8 +136,28 @@ impl PieceCache {
 
     /// What pieces are looked up in, once it has [begun](Self::begin).
     #[inline]
-    pub(crate) fn view(&self) -> View<'_> {
-        View { lines: &self.lines }
+    pub(crate) fn view(&self) -> Option<View<'_>> {
+        (*self.lines).try_into().ok().map(View)
+    }
+
+    /// What is known of a piece, in its line or the one beside it. What is found there changes places with another.
+    pub(crate) fn find(&mut self, key: u128, hash: u64) -> Option<Found<'_>> {
+        let at = place(hash);
+        let is_of = |entry: &Entry| entry.is_of(key);
+        let mut slot = self.lines.get(at)?.entries.iter().position(is_of);
+        if slot.is_none() {
+            let other = self.lines[at ^ 1].entries.iter().position(is_of)?;
+            let own = usize::from(hash >> 63 == 1);
+            let entry = self.lines[at ^ 1].entries[other];
+            self.lines[at ^ 1].entries[other] = std::mem::replace(&mut self.lines[at].entries[own], entry);
+            slot = Some(own);
+        }
+        let entry = &self.lines[at].entries[slot?];
+        let [start, count, round, _] = entry.ids;
+        if entry.key == key | ELSEWHERE {
+            return Some(Found::Elsewhere(Place { start, count, round }));
+        }
+        Some(Found::Here(&entry.ids[..entry.count()]))
     }
 
     /// Keeps the ids of a piece, of which there are at most [`MOST_IDS`], in place of another one's if need be.
@@ -156,46 +174,42 @@ impl PieceCache {
 
     fn put(&mut self, hash: u64, entry: Entry) {
         self.begin();
-        let entries = &mut self.lines[place(hash)].entries;
-        let key = entry.key & KEY;
-        let free = entries.iter().position(|known| known.is_of(key)).or(entries.iter().position(|known| known.key == 0));
-        // Of two others, either has to go, by a bit that says nothing else.
-        entries[free.unwrap_or((hash >> 63) as usize)] = entry;
+        let (at, key) = (place(hash), entry.key & KEY);
+        let entries = &mut self.lines[at].entries;
+        let own = entries.iter().position(|known| known.is_of(key));
+        if let Some(slot) = own.or_else(|| entries.iter().position(|known| known.key == 0)) {
+            entries[slot] = entry;
+            return;
+        }
+        // Of two others, either has to go, by a bit that says nothing else, and into the line beside this one if there
+        // is room, or else a stranger as it is.
+        let gone = std::mem::replace(&mut entries[(hash >> 63) as usize], entry);
+        let others = &mut self.lines[at ^ 1].entries;
+        let is_free = |known: &Entry| known.key == 0 || place(self::hash(known.key & KEY)) != at ^ 1;
+        if let Some(slot) = others.iter().position(is_free) {
+            others[slot] = gone;
+        }
     }
+}
+
+/// What is known of a piece.
+#[derive(Debug)]
+pub(crate) enum Found<'a> {
+    /// Its ids.
+    Here(&'a [u32]),
+    /// Where in the [`LongCache`](super::long_cache::LongCache) they lie.
+    Elsewhere(Place),
 }
 
 /// The lines of a cache.
 #[derive(Clone, Copy)]
-pub(crate) struct View<'a> {
-    lines: &'a [Line],
-}
+pub(crate) struct View<'a>(pub(crate) &'a [Line; LINES]);
 
-impl<'a> View<'a> {
+impl Line {
     /// The entry of a piece with its ids, by the halves of its key.
     #[inline]
-    pub(crate) fn get(self, low: u64, high: u64, hash: u64) -> Option<&'a Entry> {
-        let [one, other] = &self.lines.get(place(hash))?.entries;
-        let (is_one, is_other) = (one.has(low, high), other.has(low, high));
-        (is_one | is_other).then_some(select_unpredictable(is_one, one, other))
-    }
-
-    /// Where in the [`LongCache`](super::long_cache::LongCache) the ids of a piece lie, if they do.
-    pub(crate) fn elsewhere(self, key: u128, hash: u64) -> Option<Place> {
-        let entry = self.lines.get(place(hash))?.entries.iter().find(|entry| entry.key == key | ELSEWHERE)?;
-        let [start, count, round, _] = entry.ids;
-        Some(Place { start, count, round })
-    }
-
-    /// Says that a piece will be looked up.
-    #[inline]
-    pub(crate) fn prepare(self, hash: u64) {
-        prefetch_far(self.lines, place(hash));
-    }
-
-    /// Says that a piece will be looked up very soon.
-    #[inline]
-    pub(crate) fn prepare_now(self, hash: u64) {
-        prefetch(self.lines, place(hash));
+    pub(crate) fn get(&self, low: u64, high: u64) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.has(low, high))
     }
 }
 
@@ -221,12 +235,16 @@ mod tests {
     }
 
     /// The ids of a piece, or where they lie, as [`Place::start`].
-    fn find(cache: &PieceCache, key: u128) -> Option<Vec<u32>> {
-        let (view, hash) = (cache.view(), hash(key));
-        let elsewhere = view.elsewhere(key, hash).map(|place| vec![place.start]);
-        let here = view.get(key as u64, (key >> 64) as u64, hash).map(|entry| entry.room()[..entry.count()].to_vec());
-        assert!(elsewhere.is_none() || here.is_none());
-        elsewhere.or(here)
+    fn find(cache: &mut PieceCache, key: u128) -> Option<Vec<u32>> {
+        let found = match cache.find(key, hash(key))? {
+            Found::Here(ids) => ids.to_vec(),
+            Found::Elsewhere(place) => return Some(vec![place.start]),
+        };
+        // Where it is found it is found at once after that.
+        let View(lines) = cache.view()?;
+        let entry = lines[place(hash(key))].get(key as u64, (key >> 64) as u64)?;
+        assert_eq!(found, entry.room()[..entry.count()]);
+        Some(found)
     }
 
     #[test]
@@ -236,16 +254,16 @@ mod tests {
             .map(|number| (key(format!("{number}").as_bytes()).expect("short"), (0..=number % 5).collect()))
             .collect();
         for (key, ids) in &pieces {
-            assert_eq!(find(&cache, *key), None);
+            assert_eq!(find(&mut cache, *key), None);
             if ids.len() > MOST_IDS {
                 cache.keep_elsewhere(*key, hash(*key), Place { start: 7, count: 5, round: 0 });
             } else {
                 cache.keep(*key, hash(*key), ids);
             }
             let expected = if ids.len() > MOST_IDS { &[7] } else { ids.as_slice() };
-            assert_eq!(find(&cache, *key).as_deref(), Some(expected));
+            assert_eq!(find(&mut cache, *key).as_deref(), Some(expected));
         }
-        let kept = pieces.iter().filter(|(key, _)| find(&cache, *key).is_some()).count();
+        let kept = pieces.iter().filter(|(key, _)| find(&mut cache, *key).is_some()).count();
         assert!((100_000..300_000).contains(&kept), "{kept}");
         assert_eq!(BYTES, 8 << 20);
     }

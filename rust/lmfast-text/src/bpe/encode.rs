@@ -2,8 +2,7 @@
 //!
 //! A piece is looked up among those [met](super::cache) [before](super::long_cache), then among those that are [one
 //! token](super::known), and else merged: from its bytes, or from [characters](super::atoms) where that is the same.
-//! Pieces are taken some hundred at a time, and all are asked for before the first is looked up, so that the processor
-//! fetches many cache lines at once.
+//! Pieces are taken [some hundred](super::batch) at a time.
 
 use std::ops::Range;
 
@@ -11,19 +10,14 @@ use lmfast_base::{Control, Result};
 use rustc_hash::FxHashMap;
 
 use super::atoms::Atoms;
-use super::cache::{LONGEST, MOST_IDS, PieceCache, View, hash, key, key_of_start};
+use super::batch::{self, Batch, Key, TOO_LONG};
+use super::cache::{Found, LONGEST, MOST_IDS, PieceCache};
 use super::known::{Known, NO_ID};
 use super::long;
 use super::long_cache::{self, LongCache};
 use super::merges::MergeTable;
 use super::short;
-use crate::split::{BATCH, Ends, Split};
-
-/// How many pieces before a look-up its line is asked for again, into the first cache, which is small.
-const NEAR: usize = 16;
-
-/// In place of the key of a piece that is too long for one.
-const TOO_LONG: u128 = u128::MAX;
+use crate::split::{Ends, Split};
 
 /// A byte-level BPE vocabulary.
 #[derive(Debug)]
@@ -38,36 +32,30 @@ pub(crate) struct Bpe {
     lengths: Vec<u32>,
 }
 
-/// The key of a piece, [`TOO_LONG`] for one that has none, and its hash.
-#[derive(Debug, Clone, Copy)]
-struct Key {
-    low: u64,
-    high: u64,
-    hash: u64,
-}
-
 /// Memory that one thread encodes with.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
     cache: PieceCache,
     long_cache: LongCache,
     pieces: Vec<Range<usize>>,
-    ends: Ends,
-    keys: Vec<Key>,
+    ends: Option<Ends>,
+    batch: Option<Batch>,
     symbols: Vec<u32>,
     /// The ids of a piece.
     new: Vec<u32>,
 }
 
 impl Scratch {
-    /// The ids of a piece that is long or has many, if they are known; its key and that one's hash, or [`TOO_LONG`] and
-    /// its own hash.
+    /// The ids of a piece, if they are known.
     #[inline]
-    fn known_elsewhere(&self, piece: &[u8], key: u128, hash: u64) -> Option<&[u32]> {
-        if key == TOO_LONG {
-            return self.long_cache.get(piece, hash);
+    fn known(&mut self, piece: &[u8], key: Key) -> Option<&[u32]> {
+        if key.whole() == TOO_LONG {
+            return self.long_cache.get(piece, key.hash);
         }
-        self.cache.view().elsewhere(key, hash).and_then(|place| self.long_cache.at(place))
+        match self.cache.find(key.whole(), key.hash)? {
+            Found::Here(ids) => Some(ids),
+            Found::Elsewhere(place) => self.long_cache.at(place),
+        }
     }
 }
 
@@ -117,19 +105,12 @@ impl Bpe {
         if piece.is_empty() {
             return Ok(());
         }
-        let (key, hash) = match key(piece) {
-            Some(key) => (key, hash(key)),
-            None => (TOO_LONG, long_cache::hash(&piece[..piece.len().min(long_cache::LONGEST)])),
-        };
-        if let Some(entry) = scratch.cache.view().get(key as u64, (key >> 64) as u64, hash) {
-            ids.extend_from_slice(&entry.room()[..entry.count()]);
-            return Ok(());
-        }
-        if let Some(found) = scratch.known_elsewhere(piece, key, hash) {
+        let key = Key::of(piece);
+        if let Some(found) = scratch.known(piece, key) {
             ids.extend_from_slice(found);
             return Ok(());
         }
-        self.encode_unknown(piece, key, hash, scratch, ids, control)
+        self.encode_unknown(piece, key, scratch, ids, control)
     }
 
     /// Appends the ids of a text, piece by piece; can be cancelled.
@@ -142,8 +123,7 @@ impl Bpe {
         control: &Control,
     ) -> Result<()> {
         scratch.cache.begin();
-        let (mut ends, mut pieces) = (std::mem::take(&mut scratch.ends), std::mem::take(&mut scratch.pieces));
-        let mut keys = std::mem::take(&mut scratch.keys);
+        let (mut ends, mut pieces) = (scratch.ends.take().unwrap_or_default(), std::mem::take(&mut scratch.pieces));
         let mut from = 0;
         while from < text.len() {
             control.check()?;
@@ -151,87 +131,66 @@ impl Bpe {
             if let Some(behind) = split.ends(text, &mut ends) {
                 let borders = ends.borders();
                 let sides = |index| (borders[index], borders[index + 1]);
-                self.encode_pieces(text.as_bytes(), borders.len() - 1, sides, &mut keys, scratch, ids, control)?;
+                let all = borders.windows(2).map(|sides| (sides[0], sides[1]));
+                self.encode_pieces(text.as_bytes(), all, sides, scratch, ids, control)?;
                 from = behind;
                 continue;
             }
             pieces.clear();
             from = split.split(text, from, &mut pieces)?;
-            for pieces in pieces.chunks(BATCH) {
+            for pieces in pieces.chunks(batch::MOST) {
                 let sides = |index: usize| (pieces[index].start, pieces[index].end);
-                self.encode_pieces(text.as_bytes(), pieces.len(), sides, &mut keys, scratch, ids, control)?;
+                self.encode_pieces(text.as_bytes(), (0..pieces.len()).map(sides), sides, scratch, ids, control)?;
             }
         }
-        (scratch.ends, scratch.pieces, scratch.keys) = (ends, pieces, keys);
+        (scratch.ends, scratch.pieces) = (Some(ends), pieces);
         Ok(())
     }
 
-    /// Appends the ids of some hundred pieces of a text; `sides` says where each begins and ends.
+    /// Appends the ids of some hundred pieces of a text; `sides` says where each begins and ends, `all` of all.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "once for each kind of pieces, both in `encode_text`")]
     fn encode_pieces(
         &self,
         bytes: &[u8],
-        count: usize,
+        all: impl ExactSizeIterator<Item = (usize, usize)>,
         sides: impl Fn(usize) -> (usize, usize),
-        keys: &mut Vec<Key>,
         scratch: &mut Scratch,
         ids: &mut Vec<u32>,
         control: &Control,
     ) -> Result<()> {
-        keys.clear();
-        let cache = scratch.cache.view();
-        keys.extend((0..count).map(|index| {
-            let (start, end) = sides(index);
-            let key = key_at(bytes, start, end - start);
-            let hash = if key == TOO_LONG {
-                let hash = long_cache::hash(&bytes[start..end.min(start + long_cache::LONGEST)]);
-                scratch.long_cache.prepare(hash);
-                hash
-            } else {
-                let hash = hash(key);
-                cache.prepare(hash);
-                hash
-            };
-            Key { low: key as u64, high: (key >> 64) as u64, hash }
-        }));
-        let (mut index, mut end) = (0, ids.len());
-        ids.resize(end + MOST_IDS * keys.len(), 0);
-        let mut new = std::mem::take(&mut scratch.new);
-        loop {
-            (index, end) = found(scratch.cache.view(), keys, index, ids, end);
-            let Some(&Key { low, high, hash }) = keys.get(index) else { break };
-            let (start, stop) = sides(index);
-            let (piece, key) = (&bytes[start..stop], u128::from(low) | u128::from(high) << 64);
-            index += 1;
-            let left = MOST_IDS * (keys.len() - index);
-            if let Some(found) = scratch.known_elsewhere(piece, key, hash) {
-                put(found, ids, &mut end, left);
+        let (mut batch, mut new) = (scratch.batch.take().unwrap_or_default(), std::mem::take(&mut scratch.new));
+        batch.prepare(&scratch.cache, &scratch.long_cache, bytes, all);
+        let mut index = 0;
+        while let Some((at, key)) = batch.look_up(&scratch.cache, index) {
+            let (start, end) = sides(at);
+            let piece = &bytes[start..end];
+            if let Some(found) = scratch.known(piece, key) {
+                batch.add(found, ids);
             } else {
                 new.clear();
-                self.encode_unknown(piece, key, hash, scratch, &mut new, control)?;
-                put(&new, ids, &mut end, left);
+                self.encode_unknown(piece, key, scratch, &mut new, control)?;
+                batch.add(&new, ids);
             }
+            index = at + 1;
         }
-        ids.truncate(end);
-        scratch.new = new;
+        batch.give(ids);
+        (scratch.batch, scratch.new) = (Some(batch), new);
         Ok(())
     }
 
-    /// Appends the ids of a piece that is not in the cache, with its key and that one's hash, or [`TOO_LONG`] and its own
-    /// hash.
+    /// Appends the ids of a piece of which nothing is known.
     #[cold]
     #[inline(never)]
     fn encode_unknown(
         &self,
         piece: &[u8],
-        key: u128,
-        hash: u64,
+        key: Key,
         scratch: &mut Scratch,
         ids: &mut Vec<u32>,
         control: &Control,
     ) -> Result<()> {
-        let before = ids.len();
+        let (before, hash, key) = (ids.len(), key.hash, key.whole());
         if key == TOO_LONG {
             self.merge(piece, &mut scratch.symbols, ids, control)?;
             if piece.len() <= long_cache::LONGEST {
@@ -285,47 +244,6 @@ impl Bpe {
             }
             symbols.extend(chunk.invalid().iter().map(|&byte| self.byte_ids[usize::from(byte)]));
         }
-    }
-}
-
-/// Writes ids at `end`, with room for so many `left`.
-#[inline]
-fn put(found: &[u32], ids: &mut Vec<u32>, end: &mut usize, left: usize) {
-    let behind = *end + found.len();
-    if ids.len() < behind + left {
-        ids.resize(behind + left, 0);
-    }
-    ids[*end..behind].copy_from_slice(found);
-    *end = behind;
-}
-
-/// Writes the ids of pieces from `index` on at `end`, up to the first piece that is not in the cache, and gives both.
-#[inline]
-fn found(cache: View<'_>, keys: &[Key], mut index: usize, ids: &mut [u32], mut end: usize) -> (usize, usize) {
-    while let Some(&Key { low, high, hash }) = keys.get(index)
-        && let Some(entry) = cache.get(low, high, hash)
-        && let Some(room) = ids[end..].first_chunk_mut()
-    {
-        if let Some(&Key { hash, .. }) = keys.get(index + NEAR) {
-            cache.prepare_now(hash);
-        }
-        // All that may be are written, in one go, and the next piece writes over what is too much.
-        *room = *entry.room();
-        end += entry.count();
-        index += 1;
-    }
-    (index, end)
-}
-
-/// The [`key`] of a piece of a text, or [`TOO_LONG`].
-#[inline]
-fn key_at(bytes: &[u8], start: usize, length: usize) -> u128 {
-    if length > LONGEST {
-        return TOO_LONG;
-    }
-    match bytes[start..].first_chunk() {
-        Some(start) => key_of_start(start, length),
-        None => key(&bytes[start..start + length]).unwrap_or(TOO_LONG),
     }
 }
 

@@ -5,6 +5,7 @@
 //! lowest rank (Sennrich et al. 2016, section 3.2, over bytes as in GPT-2).
 
 mod atoms;
+mod batch;
 mod cache;
 mod encode;
 mod known;

@@ -58,7 +58,7 @@ impl Scheme for DeepSeek {
         if class == Class::Space { part.white_space_end(start) } else { part.rest_end(behind) }
     }
 
-    #[inline]
+    #[inline(always)]
     fn starts(&self, window: &Window<'_>) -> u64 {
         let masks = &window.masks;
         let others = window.inside() & !(masks.letters | masks.digits | masks.white);

@@ -3,8 +3,8 @@
 use super::BATCH;
 use super::masks::WINDOW;
 
-/// Room for the ends that the last window adds.
-const ROOM: usize = BATCH + 2 * WINDOW;
+/// Room for those that count, for what the last window adds to them, and for what it writes beside.
+const ROOM: usize = Ends::MOST + 1 + WINDOW;
 
 /// Pieces that lie side by side: where the first begins, and where each ends, in bytes.
 #[derive(Debug)]
@@ -21,6 +21,9 @@ impl Default for Ends {
 }
 
 impl Ends {
+    /// How many pieces it may come to hold.
+    pub const MOST: usize = BATCH + WINDOW;
+
     /// Forgets all pieces; the next begins at `from`.
     #[inline]
     pub(crate) fn begin(&mut self, from: usize) {

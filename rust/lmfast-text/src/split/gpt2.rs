@@ -38,7 +38,7 @@ impl Scheme for Gpt2 {
         classes.run(text, start + length, run.unwrap_or(Set::OTHERS))
     }
 
-    #[inline]
+    #[inline(always)]
     fn starts(&self, window: &Window<'_>) -> u64 {
         let Window { masks, bytes, .. } = window;
         let other = window.inside() & !(masks.letters | masks.digits | masks.white);

@@ -53,7 +53,7 @@ impl Scheme for O200k {
         others_end(classes, text, start, b"\r\n/").unwrap_or_else(|| lines_or_white_space_end(classes, text, start))
     }
 
-    #[inline]
+    #[inline(always)]
     fn starts(&self, window: &Window<'_>) -> u64 {
         let masks = &window.masks;
         let other = window.inside() & !(masks.letters | masks.digits | masks.white);
