@@ -4,7 +4,10 @@
 //! on 64-bit words, a bit for every byte at which a piece starts, as if nothing stood before the window; the driver
 //! takes those that no byte behind the window, or behind the first character that it cannot take, could change. Where it
 //! gets none that way, [`Scheme::piece_end`] finds the end of one piece, character by character.
-#![expect(clippy::inline_always, reason = "compiled once for each kind of processor, in one function with its instructions")]
+#![expect(
+    clippy::inline_always,
+    reason = "compiled once for each kind of processor, in one function with its instructions"
+)]
 
 use std::ops::Range;
 
