@@ -2,6 +2,7 @@
 //!
 //! Each function here has a portable counterpart that gives the same result.
 #![allow(unsafe_code, reason = "intrinsics")]
+#![allow(clippy::inline_always, reason = "compiled once for each kind of processor, with its instructions")]
 
 use crate::split::Ends;
 use crate::split::masks::{Masks, WINDOW};
@@ -59,6 +60,31 @@ pub(crate) fn tile<S: Scheme>(scheme: &S, text: &str, ends: &mut Ends) {
         return x86::tile_avx2(scheme, text, ends);
     }
     tile_by::<S, Portable>(scheme, text, ends);
+}
+
+/// [`tile_by`] everything that this processor has.
+#[cfg(test)]
+pub(crate) fn tile_by_each<S: Scheme>(scheme: &S, text: &str) -> Vec<Vec<usize>> {
+    let all = |tile: &dyn Fn(&mut Ends)| {
+        let (mut borders, mut ends) = (vec![0], Ends::default());
+        while ends.last() < text.len() {
+            ends.begin(ends.last());
+            tile(&mut ends);
+            borders.extend_from_slice(&ends.borders()[1..]);
+        }
+        borders
+    };
+    let mut each = vec![all(&|ends| tile_by::<S, Portable>(scheme, text, ends))];
+    #[cfg(target_arch = "x86_64")]
+    {
+        if x86::has_avx2() {
+            each.push(all(&|ends| x86::tile_avx2(scheme, text, ends)));
+        }
+        if x86::has_avx512() {
+            each.push(all(&|ends| x86::tile_avx512(scheme, text, ends)));
+        }
+    }
+    each
 }
 
 #[cfg(target_arch = "x86_64")]

@@ -23,7 +23,7 @@ pub(crate) struct MergeTable {
     shift: u32,
     wide: Option<FxHashMap<u64, u32>>,
     /// A bit for each place of a pair: most pairs that do not merge are told here, in a table that stays near.
-    filter: Box<[u64; FILTER_WORDS]>,
+    filter: Box<[u64]>,
     /// The id that each rank makes.
     merged: Vec<u32>,
     /// No merge can make a pair that should have been merged before it.
@@ -41,7 +41,7 @@ impl MergeTable {
             slots: Pages::zeroed(1 << bits),
             shift: 64 - bits,
             wide: (!fits).then(FxHashMap::default),
-            filter: Box::new([0; FILTER_WORDS]),
+            filter: vec![0; 1 << FILTER_BITS >> 6].into(),
             merged: merges.iter().map(|&(_, _, merged)| merged).collect(),
             is_monotone: false,
         };
@@ -126,8 +126,6 @@ impl MergeTable {
 
 /// Bits in the filter.
 const FILTER_BITS: u32 = 20;
-
-const FILTER_WORDS: usize = 1 << FILTER_BITS >> 6;
 
 #[inline]
 fn mix(key: u64) -> u64 {

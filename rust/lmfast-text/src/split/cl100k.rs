@@ -51,6 +51,7 @@ impl Scheme for Cl100k {
     }
 
     #[inline(always)]
+    #[expect(clippy::inline_always, reason = "as in the driver")]
     fn starts(&self, window: &Window<'_>) -> u64 {
         let masks = &window.masks;
         let other = window.inside() & !(masks.letters | masks.digits | masks.white);

@@ -59,6 +59,7 @@ impl Scheme for DeepSeek {
     }
 
     #[inline(always)]
+    #[expect(clippy::inline_always, reason = "as in the driver")]
     fn starts(&self, window: &Window<'_>) -> u64 {
         let masks = &window.masks;
         let others = window.inside() & !(masks.letters | masks.digits | masks.white);

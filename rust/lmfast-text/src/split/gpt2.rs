@@ -39,6 +39,7 @@ impl Scheme for Gpt2 {
     }
 
     #[inline(always)]
+    #[expect(clippy::inline_always, reason = "as in the driver")]
     fn starts(&self, window: &Window<'_>) -> u64 {
         let Window { masks, bytes, .. } = window;
         let other = window.inside() & !(masks.letters | masks.digits | masks.white);

@@ -271,6 +271,10 @@ pub(crate) mod tests {
     pub(crate) fn assert_equals(scheme: &impl Scheme, oracle: &dyn Split, text: &str) {
         let expected = pieces_of(oracle, text).expect("matches");
         assert_eq!(pieces_of(scheme, text).expect("scans"), expected, "{text:?}");
+        for borders in simd::tile_by_each(scheme, text) {
+            let pieces: Vec<&str> = borders.windows(2).map(|sides| &text[sides[0]..sides[1]]).collect();
+            assert_eq!(pieces, expected, "by one kind of processor: {text:?}");
+        }
         let (mut singly, mut from) = (Vec::new(), 0);
         while from < text.len() {
             let end = scheme.piece_end(Classes::get(), text, from);
