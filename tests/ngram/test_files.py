@@ -37,7 +37,8 @@ def test_round_trip(model, tmp_path, name):
     loaded.verify()
     assert (loaded.order, loaded.counts, loaded.vocabulary) == (model.order, model.counts, model.vocabulary)
     assert scores(loaded) == scores(model)
-    for again in ("again.lmn", "again.arpa"):
+    # How the model was estimated is in no ARPA file.
+    for again in ("again.lmn", "again.arpa") if name == "m.lmn" else ("again.arpa",):
         assert saved(loaded, tmp_path / again).read_bytes() == saved(model, tmp_path / f"m.{again}").read_bytes()
 
 
@@ -223,7 +224,4 @@ def test_wrong_targets(model, tmp_path):
         model.save(tmp_path / "m.bin")
     with pytest.raises(OSError, match="nowhere"):
         model.save(tmp_path / "nowhere" / "m.lmn")
-    for option in ({"compact": True}, {"quantize_bits": 8}):
-        with pytest.raises(ValueError, match=next(iter(option))):
-            model.save(tmp_path / "m.lmn", **option)
     assert not list(tmp_path.iterdir())

@@ -12,6 +12,8 @@ from lmfast.cli.common import Commands, add_threads, add_tokenizer, progress, sh
 from lmfast.cli.tokenizer import expand
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from lmfast import NgramModel
 
 
@@ -46,6 +48,7 @@ def add_commands(commands: Commands) -> None:
         help="what a <unk> spelled out in the text is (default: unknown)",
     )
     train.add_argument("--tokenizer", metavar="FILE", help="count this tokenizer's tokens instead of words")
+    add_compact(train)
     add_threads(train)
 
     count = noun.verb(
@@ -67,7 +70,8 @@ def add_commands(commands: Commands) -> None:
         "eval",
         "Measure perplexity, as KenLM's query prints it.",
         run_eval,
-        "lmfast ngram eval corpus.lmn --text test.txt",
+        """lmfast ngram eval corpus.lmn --text test.txt
+        zcat test.txt.gz | lmfast ngram eval corpus.lmn --text -""",
     )
     score = noun.verb(
         "score",
@@ -85,12 +89,17 @@ def add_commands(commands: Commands) -> None:
     )
     info = noun.verb("info", "Tell what a model holds.", run_info, "lmfast ngram info corpus.lmn")
     convert = noun.verb(
-        "convert", "Write a model in another format.", run_convert, "lmfast ngram convert corpus.arpa.gz corpus.lmn"
+        "convert",
+        "Write a model in another format.",
+        run_convert,
+        """lmfast ngram convert corpus.arpa.gz corpus.lmn
+        lmfast ngram convert corpus.lmn small.lmn --compact
+        lmfast ngram convert corpus.arpa smaller.lmn --compact --quantize-bits 8""",
     )
     for verb in (evaluate, score, generate, info, convert):
         verb.add_argument("model", metavar="MODEL", help=".lmn, .arpa or .arpa.gz")
     for verb in (evaluate, score):
-        verb.add_argument("--text", metavar="FILE", help="a text file (default: standard input)")
+        verb.add_argument("--text", metavar="FILE", help="a text file; - is standard input, which is the default")
     for verb in (evaluate, score, generate):
         add_tokenizer(verb)
     generate.add_argument("--prompt", default="", metavar="TEXT", help="what the text begins with")
@@ -100,6 +109,15 @@ def add_commands(commands: Commands) -> None:
     generate.add_argument("--top-p", type=float, metavar="P", help="draw among the likeliest that hold P together")
     generate.add_argument("--seed", type=int, metavar="N", help="the same seed draws the same text")
     convert.add_argument("out", metavar="OUT", help=".lmn, .arpa or .arpa.gz")
+    add_compact(convert)
+
+
+def add_compact(verb: argparse.ArgumentParser) -> None:
+    """The options of what is written."""
+    verb.add_argument("--compact", action="store_true", help="write a .lmn of a few bytes an n-gram, slower to query")
+    verb.add_argument(
+        "--quantize-bits", type=int, metavar="N", help="with --compact: 2^N numbers an order instead of the exact ones"
+    )
 
 
 def run_train(arguments: argparse.Namespace) -> None:
@@ -119,7 +137,7 @@ def run_train(arguments: argparse.Namespace) -> None:
         threads=arguments.threads,
         progress=progress(arguments),
     )
-    model.save(arguments.out)
+    model.save(arguments.out, compact=arguments.compact, quantize_bits=arguments.quantize_bits)
     seconds = time.perf_counter() - start
     result = {"out": arguments.out, "order": model.order, "counts": list(model.counts), "seconds": round(seconds, 3)}
     show(
@@ -160,7 +178,7 @@ def run_count(arguments: argparse.Namespace) -> None:
 
 def run_eval(arguments: argparse.Namespace) -> None:
     """`lmfast ngram eval`."""
-    source = [sys.stdin.read()] if arguments.text is None else arguments.text
+    source = standard_input() if arguments.text in (None, "-") else arguments.text
     found = open_model(arguments).perplexity(source, progress=progress(arguments))
     show(arguments, found._asdict())
 
@@ -169,7 +187,10 @@ def run_score(arguments: argparse.Namespace) -> None:
     """`lmfast ngram score`."""
     from lmfast.source import documents
 
-    lines = sys.stdin.read().splitlines() if arguments.text is None else list(documents(arguments.text, lines=True))
+    if arguments.text in (None, "-"):
+        lines = [line.removesuffix("\n").removesuffix("\r") for line in standard_input()]
+    else:
+        lines = list(documents(arguments.text, lines=True))
     scores = [float(score) for score in open_model(arguments).score_batch(lines)]
     show(arguments, {"scores": scores}, "\n".join(f"{score:.6g}" for score in scores))
 
@@ -201,8 +222,15 @@ def run_convert(arguments: argparse.Namespace) -> None:
     """`lmfast ngram convert`."""
     from lmfast import NgramModel
 
-    NgramModel.load(arguments.model).save(arguments.out)
+    model = NgramModel.load(arguments.model)
+    model.save(arguments.out, compact=arguments.compact, quantize_bits=arguments.quantize_bits)
     show(arguments, {"out": arguments.out, "bytes_on_disk": Path(arguments.out).stat().st_size})
+
+
+def standard_input() -> Iterator[str]:
+    """The lines of standard input, with their line ends; only line feeds end a line."""
+    buffer = getattr(sys.stdin, "buffer", None)
+    yield from sys.stdin if buffer is None else (line.decode("utf-8") for line in buffer)
 
 
 def open_source(arguments: argparse.Namespace) -> tuple[Any, Any]:

@@ -13,7 +13,10 @@ pub(crate) fn probability(log10_prob: f32) -> f32 {
 impl Model {
     /// The probability of every word after `<s>` and these words, by id; 0 for `<s>` itself.
     pub fn next_distribution(&self, context: &[u32]) -> Vec<f32> {
-        self.distribution_after(self.state_after(context))
+        match &self.compact {
+            Some(compact) => compact.distribution_after(&compact.state_after(context)),
+            None => self.distribution_after(self.state_after(context)),
+        }
     }
 
     pub(crate) fn distribution_after(&self, state: u32) -> Vec<f32> {

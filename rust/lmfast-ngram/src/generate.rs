@@ -2,6 +2,7 @@
 
 use lmfast_base::{Control, Error, Result};
 
+use crate::compact::{Compact, State};
 use crate::corpus::{END, UNKNOWN};
 use crate::model::Model;
 
@@ -91,21 +92,49 @@ impl Model {
         control: &Control,
     ) -> Result<Vec<u32>> {
         sampling.check()?;
-        let (view, mut state, mut random, mut drawn) =
-            (self.view(), self.state_after(context), SplitMix(seed), Vec::new());
+        let (mut place, mut random, mut drawn) = (Place::after(self, context), SplitMix(seed), Vec::new());
         control.begin("generating", max_tokens as u64);
         while drawn.len() < max_tokens {
             control.check()?;
-            let mut distribution = self.distribution_after(state);
+            let mut distribution = place.distribution();
             if let Some(unknown) = distribution.get_mut(UNKNOWN as usize) {
                 *unknown = 0.0;
             }
             let Some(word) = sampling.draw(&distribution, random.uniform()).filter(|&word| word != END) else { break };
             drawn.push(word);
-            (_, _, state) = view.step(state, word);
+            place.follow(word);
             control.advance(1);
         }
         Ok(drawn)
+    }
+}
+
+/// Where a text is, in either form of a model.
+enum Place<'a> {
+    Plain(&'a Model, u32),
+    Compact(&'a Compact, State),
+}
+
+impl<'a> Place<'a> {
+    fn after(model: &'a Model, context: &[u32]) -> Self {
+        match &model.compact {
+            Some(compact) => Self::Compact(compact, compact.state_after(context)),
+            None => Self::Plain(model, model.state_after(context)),
+        }
+    }
+
+    fn distribution(&self) -> Vec<f32> {
+        match self {
+            Self::Plain(model, state) => model.distribution_after(*state),
+            Self::Compact(compact, state) => compact.distribution_after(state),
+        }
+    }
+
+    fn follow(&mut self, word: u32) {
+        match self {
+            Self::Plain(model, state) => (_, _, *state) = model.view().step(*state, word),
+            Self::Compact(compact, state) => compact.follow(state, word),
+        }
     }
 }
 

@@ -13,24 +13,27 @@
 //! | 5 | `interpolate` | both | interpolated probabilities |
 //! | 6 | `assemble` | those | the nodes of a [`Model`] |
 //!
-//! `pipeline` wires them, order by order. The trie is read from the first word on: a context's successors lie together.
+//! `compact` is another form of a model, of few bytes an n-gram. `pipeline` wires the stages, order by order. The trie is read from the first word on: a context's successors lie together.
 //! All logarithms are to base 10.
 
 mod adjust;
 pub mod arpa;
 mod assemble;
+mod compact;
 pub mod corpus;
 mod count;
 pub mod discount;
 mod distribution;
 mod generate;
 mod grams;
+mod index;
 mod initial;
 mod interpolate;
 mod model;
 mod pipeline;
 mod prune;
 mod score;
+mod text;
 mod vocabulary;
 pub mod words;
 
@@ -39,7 +42,7 @@ mod naive;
 
 pub use generate::Sampling;
 pub use grams::{Grams, count_ngrams};
-pub use model::{Kind, Model};
+pub use model::{Kind, Model, State};
 pub use pipeline::{Options, Report, estimate};
-pub use score::{Perplexity, TokenScore};
+pub use score::{Perplexity, TokenScore, TokenScores};
 pub use vocabulary::Vocabulary;

@@ -99,7 +99,7 @@ fn pruned_model(sentences: &[Vec<u32>], order: usize, prune: Vec<u64>, words: u3
 }
 
 /// Sentences of word ids with their marks, over 8 words of which the last never occurs.
-fn corpora() -> impl Strategy<Value = Vec<Vec<u32>>> {
+pub(crate) fn corpora() -> impl Strategy<Value = Vec<Vec<u32>>> {
     let word = prop_oneof![4 => 3_u32..5, 1 => 0_u32..7].prop_map(|word| if word == 1 || word == 2 { 6 } else { word });
     let sentence = prop::collection::vec(word, 0..12).prop_map(|words| [&[BEGIN], words.as_slice(), &[END]].concat());
     prop::collection::vec(sentence, 1..40)
@@ -172,8 +172,8 @@ proptest! {
         model.save_lmn(&path, &control)?;
         let mut bytes = std::fs::read(&path)?;
         for (place, value) in changes {
-            // Behind the header and the table of seven sections.
-            let place = 256 + place.index((bytes.len() - 256) / 4) * 4;
+            // Behind the header and the table of twelve sections.
+            let place = 416 + place.index((bytes.len() - 416) / 4) * 4;
             bytes[place..place + 4].copy_from_slice(&value.to_le_bytes());
         }
         crate::model::fix_checksums(&mut bytes);
@@ -182,6 +182,8 @@ proptest! {
             for sentence in &sentences {
                 let _ = (model.token_scores(sentence, true, true), model.next_distribution(sentence));
             }
+            let words = sentences.concat();
+            let _ = (model.word_scores(&words, true, &control), model.score_batch(&["w3 w4", ""], true, true, &control));
             let sampling = Sampling { temperature: 1.0, top_k: Some(3), top_p: Some(0.9) };
             let _ = model.generate(&[3], 9, &sampling, 1, &control);
             let _ = (model.word_ids("w3 w4 zz"), model.vocabulary().word(5), model.verify(&control));

@@ -8,6 +8,7 @@ use lmfast_base::{Control, Error, Result};
 
 use crate::adjust::{Last, adjust};
 use crate::assemble::Nodes;
+use crate::compact::Recipe;
 use crate::corpus::{Corpus, SPECIALS};
 use crate::count::{MOST_ORDERS, count};
 use crate::discount::Discount;
@@ -91,8 +92,13 @@ pub fn estimate(
         control.advance(1);
     }
     nodes.fill(&counted, &kept, order - 1, &probabilities, &[], control)?;
+    let recipe = (order > 1 && kept.is_all()).then(|| Recipe {
+        discounts: report.discounts.iter().map(|discount| discount.amounts).collect(),
+        uniform,
+        interpolate_unigrams: options.interpolate_unigrams,
+    });
     let vocabulary = if kept.is_all() { vocabulary } else { vocabulary.keep(|word| kept.keeps(0, word)) };
-    Ok((nodes.finish(vocabulary, kind), report))
+    Ok((nodes.finish(vocabulary, kind).with_recipe(recipe), report))
 }
 
 /// Which words of a vocabulary are among these.

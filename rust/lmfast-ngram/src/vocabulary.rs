@@ -51,6 +51,18 @@ impl Vocabulary {
         builder.finish()
     }
 
+    /// The hash table, as small as it can be and be quick: at most three quarters are taken.
+    pub(crate) fn packed_slots(&self) -> Vec<u64> {
+        let mut ids: Vec<u32> =
+            self.slots.as_slice().iter().filter(|&&slot| slot != 0).map(|&slot| slot as u32).collect();
+        ids.sort_unstable();
+        let mut slots = vec![0; (ids.len() * 4 / 3 + 1).next_power_of_two()];
+        for id in ids {
+            insert(&mut slots, xxh3_64(word_bytes(self.text.as_slice(), self.ends.as_slice(), id)), id);
+        }
+        slots
+    }
+
     /// A view for many look-ups.
     pub fn lookup(&self) -> Lookup<'_> {
         Lookup { text: self.text.as_slice(), ends: self.ends.as_slice(), slots: self.slots.as_slice() }
@@ -94,6 +106,16 @@ fn word_bytes<'a>(text: &'a [u8], ends: &[u64], id: u32) -> &'a [u8] {
     text.get(start..end).unwrap_or_default()
 }
 
+/// Gives a word the next slot that is empty; there must be one.
+fn insert(slots: &mut [u64], hash: u64, id: u32) {
+    let mask = slots.len() - 1;
+    let mut at = hash as usize & mask;
+    while slots[at] != 0 {
+        at = (at + 1) & mask;
+    }
+    slots[at] = hash >> 32 << 32 | u64::from(id);
+}
+
 /// A vocabulary that grows.
 #[derive(Debug)]
 pub(crate) struct Builder {
@@ -135,18 +157,9 @@ impl Builder {
             if 2 * self.ends.len() > self.slots.len() {
                 self.grow();
             }
-            self.insert(xxh3_64(word.as_bytes()), id);
+            insert(&mut self.slots, xxh3_64(word.as_bytes()), id);
         }
         id
-    }
-
-    fn insert(&mut self, hash: u64, id: u32) {
-        let mask = self.slots.len() - 1;
-        let mut at = hash as usize & mask;
-        while self.slots[at] != 0 {
-            at = (at + 1) & mask;
-        }
-        self.slots[at] = hash >> 32 << 32 | u64::from(id);
     }
 
     /// Doubles the table. Words go in by id, so that the table depends on the words alone.
@@ -155,7 +168,7 @@ impl Builder {
         ids.sort_unstable();
         self.slots = vec![0; 2 * self.slots.len()];
         for id in ids {
-            self.insert(xxh3_64(word_bytes(&self.text, &self.ends, id)), id);
+            insert(&mut self.slots, xxh3_64(word_bytes(&self.text, &self.ends, id)), id);
         }
     }
 

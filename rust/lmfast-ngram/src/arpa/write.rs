@@ -33,6 +33,9 @@ impl Model {
     /// of two that are spelled alike.
     pub fn save_arpa(&self, path: impl AsRef<Path>, control: &Control) -> Result<()> {
         let path = path.as_ref();
+        if self.compact.is_some() {
+            return self.expanded(control)?.save_arpa(path, control);
+        }
         self.verify(control)?;
         let spellings = self.spellings()?;
         control.begin("writing", self.counts().iter().sum());
