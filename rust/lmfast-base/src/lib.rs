@@ -20,5 +20,5 @@ pub use control::Control;
 pub use encode::{Encode, EncodeSession};
 pub use error::{Error, Result};
 pub use map::Map;
-pub use pages::Pages;
+pub use pages::{Pages, vec_in_pages};
 pub use prefetch::{prefetch, prefetch_far};

@@ -49,6 +49,27 @@ impl<T: Pod> Pages<T> {
     }
 }
 
+/// An empty vector with room for `count` values, in pages of 2 MiB where it is large and the system has them: fresh
+/// memory is cheaper so, and what is written once costs little else.
+pub fn vec_in_pages<T: Pod>(count: usize) -> Vec<T> {
+    let mut values = Vec::with_capacity(count);
+    let room = values.spare_capacity_mut();
+    let skipped = room.as_ptr().cast::<u8>().align_offset(HUGE);
+    let bytes = size_of_val(room).saturating_sub(skipped) / HUGE * HUGE;
+    #[cfg(target_os = "linux")]
+    if bytes > 0 {
+        #[expect(unsafe_code, reason = "advice about memory that no map of ours holds")]
+        // SAFETY: the bytes lie within the room, which is ours alone; the advice changes no byte of it, and where it is
+        // not taken that costs speed alone.
+        unsafe {
+            libc::madvise(room.as_mut_ptr().cast::<u8>().add(skipped).cast(), bytes, libc::MADV_HUGEPAGE);
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = bytes;
+    values
+}
+
 impl Pages<u32> {
     /// The values for many threads to write at once.
     pub fn as_atomic(&mut self) -> &[AtomicU32] {
@@ -106,6 +127,16 @@ impl<T> fmt::Debug for Pages<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn vectors_have_the_room_that_was_asked_for() {
+        for count in [0, 1, 3_000_000] {
+            let mut values = vec_in_pages::<u32>(count);
+            assert!(values.is_empty() && values.capacity() >= count);
+            values.extend(0..count as u32);
+            assert!(values.iter().copied().eq(0..count as u32));
+        }
+    }
 
     #[test]
     fn tables_of_any_size_are_zero_and_keep_what_is_written() {

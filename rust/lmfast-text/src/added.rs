@@ -76,6 +76,7 @@ pub(crate) struct Matcher {
     automaton: AhoCorasick,
     /// The token of each pattern.
     tokens: Vec<AddedToken>,
+    are_all_special: bool,
 }
 
 impl Matcher {
@@ -91,11 +92,19 @@ impl Matcher {
             .match_kind(MatchKind::LeftmostLongest)
             .build(spellings)
             .map_err(|error| format!("added_tokens: too much to look for ({error})"))?;
-        Ok(Some(Self { automaton, tokens }))
+        let are_all_special = tokens.iter().all(|token| token.special);
+        Ok(Some(Self { automaton, tokens, are_all_special }))
     }
 
     /// Cuts a text at the added tokens in it.
     pub(crate) fn segments(&self, text: &str, special: Special, segments: &mut Vec<Segment>) -> Result<()> {
+        if special == Special::Text && self.are_all_special {
+            // All that could be found would be passed over.
+            if !text.is_empty() {
+                segments.push(Segment::Text(0..text.len()));
+            }
+            return Ok(());
+        }
         let mut done = 0;
         for found in self.automaton.find_iter(text) {
             let (mut start, mut end) = (found.start(), found.end());

@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use lmfast_base::{Control, Result, threads};
+use bytemuck::Pod;
+use lmfast_base::{Control, Result, threads, vec_in_pages};
 use rayon::prelude::*;
 
 use crate::Tokenizer;
@@ -33,19 +34,30 @@ pub enum Ids {
 }
 
 /// What ids are written as.
-trait Id: Copy + Default + Send {
+trait Id: Pod + Default + Send {
     fn of(id: u32) -> Self;
+
+    /// The ids themselves, if they are written in 32 bits.
+    fn wide(ids: &mut Vec<Self>) -> Option<&mut Vec<u32>>;
 }
 
 impl Id for u16 {
     fn of(id: u32) -> Self {
         id as Self
     }
+
+    fn wide(_: &mut Vec<Self>) -> Option<&mut Vec<u32>> {
+        None
+    }
 }
 
 impl Id for u32 {
     fn of(id: u32) -> Self {
         id
+    }
+
+    fn wide(ids: &mut Vec<Self>) -> Option<&mut Vec<u32>> {
+        Some(ids)
     }
 }
 
@@ -86,13 +98,21 @@ impl Tokenizer {
         let mut offsets = Vec::with_capacity(texts.len() + 1);
         offsets.push(0);
         if threads == 1 || chunks.len() <= 1 {
-            let (mut ids, mut chunk_ids) = (Vec::new(), Vec::new());
+            let total: usize = texts.iter().map(|text| text.as_ref().len()).sum();
+            // A token has more than two bytes in most text; what is not written takes no memory, and goes back.
+            let (mut ids, mut chunk_ids) = (vec_in_pages(total / 2), Vec::new());
             for chunk in chunks {
+                if let Some(ids) = I::wide(&mut ids) {
+                    let ends = self.encode_chunk(texts, &chunk, options, ids, control)?;
+                    offsets.extend(ends.into_iter().map(|end| end as u64));
+                    continue;
+                }
                 chunk_ids.clear();
                 let ends = self.encode_chunk(texts, &chunk, options, &mut chunk_ids, control)?;
                 offsets.extend(ends.into_iter().map(|end| (ids.len() + end) as u64));
                 ids.extend(chunk_ids.iter().map(|&id| I::of(id)));
             }
+            ids.shrink_to_fit();
             return Ok((ids, offsets));
         }
         threads::pool(Some(threads))?.install(|| {
@@ -102,7 +122,9 @@ impl Tokenizer {
                 Ok((ids, ends))
             };
             let parts: Vec<(Vec<u32>, Vec<usize>)> = chunks.into_par_iter().map(encode).collect::<Result<_>>()?;
-            let mut ids = vec![I::default(); parts.iter().map(|(ids, _)| ids.len()).sum()];
+            let count = parts.iter().map(|(ids, _)| ids.len()).sum();
+            let mut ids = vec_in_pages(count);
+            ids.resize(count, I::default());
             let (mut rest, mut copies, mut before) = (ids.as_mut_slice(), Vec::with_capacity(parts.len()), 0);
             for (part, ends) in parts {
                 offsets.extend(ends.into_iter().map(|end| before + end as u64));

@@ -1,12 +1,12 @@
 //! The ids of short pieces met before.
 //!
 //! Natural text repeats few pieces over and over. A line, as long as the processor's cache lines, has room for two pieces
-//! of up to 15 bytes, exactly, with up to four ids each; the first is looked at before the second, so a piece that is
-//! found second changes places with it. The bound is therefore fixed. Of a piece with more ids it is kept where they lie
-//! in the [`LongCache`](super::long_cache::LongCache).
+//! of up to 15 bytes, exactly, with up to four ids each. Both are looked at before either is taken, without a branch
+//! between them, which no processor could foresee. The bound is fixed. Of a piece with more ids it is kept where they
+//! lie in the [`LongCache`](super::long_cache::LongCache).
 
 use bytemuck::{Pod, Zeroable};
-use lmfast_base::{Pages, prefetch, prefetch_far};
+use lmfast_base::Pages;
 
 use super::long_cache::Place;
 
@@ -19,7 +19,7 @@ pub(crate) const MOST_IDS: usize = 4;
 /// Memory of the cache once it is in use.
 pub(crate) const BYTES: usize = LINES * size_of::<Line>();
 
-const LINES: usize = 1 << 17;
+pub(crate) const LINES: usize = 1 << 17;
 
 /// The bits of an entry's key that count its ids; a piece's own key has none of them.
 const COUNT_BITS: u32 = 3;
@@ -45,22 +45,14 @@ pub(crate) struct Entry {
 impl Entry {
     /// Whether it is the entry of a piece, with its ids.
     #[inline]
-    pub(crate) fn has(&self, key: u128) -> bool {
-        let different = self.key ^ key;
-        different as u64 | ((different >> 64) as u64) << COUNT_BITS == 0
+    fn has(&self, low: u64, high: u64) -> bool {
+        (self.key as u64 ^ low) | (((self.key >> 64) as u64 ^ high) << COUNT_BITS) == 0
     }
 
     /// Whether it is the entry of a piece.
     #[inline]
     fn is_of(&self, key: u128) -> bool {
         self.key & KEY == key
-    }
-
-    /// Where in the [`LongCache`](super::long_cache::LongCache) the ids of a piece lie, if they do.
-    #[inline]
-    pub(crate) fn elsewhere(&self, key: u128) -> Option<Place> {
-        let [start, count, round, _] = self.ids;
-        (self.key == key | ELSEWHERE).then_some(Place { start, count, round })
     }
 
     /// How many of the ids count.
@@ -79,7 +71,7 @@ impl Entry {
 /// Two pieces that share a cache line.
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]
 #[repr(C, align(64))]
-struct Line {
+pub(crate) struct Line {
     entries: [Entry; 2],
 }
 
@@ -144,18 +136,28 @@ impl PieceCache {
 
     /// What pieces are looked up in, once it has [begun](Self::begin).
     #[inline]
-    pub(crate) fn view(&self) -> View<'_> {
-        View { lines: &self.lines }
+    pub(crate) fn view(&self) -> Option<View<'_>> {
+        (*self.lines).try_into().ok().map(View)
     }
 
-    /// What is known of a piece that is not the first of its line, and becomes it by this.
-    pub(crate) fn second(&mut self, key: u128, hash: u64) -> Option<&Entry> {
-        let entries = &mut self.lines.get_mut(place(hash))?.entries;
-        if !entries[1].is_of(key) {
-            return None;
+    /// What is known of a piece, in its line or the one beside it. What is found there changes places with another.
+    pub(crate) fn find(&mut self, key: u128, hash: u64) -> Option<Found<'_>> {
+        let at = place(hash);
+        let is_of = |entry: &Entry| entry.is_of(key);
+        let mut slot = self.lines.get(at)?.entries.iter().position(is_of);
+        if slot.is_none() {
+            let other = self.lines[at ^ 1].entries.iter().position(is_of)?;
+            let own = usize::from(hash >> 63 == 1);
+            let entry = self.lines[at ^ 1].entries[other];
+            self.lines[at ^ 1].entries[other] = std::mem::replace(&mut self.lines[at].entries[own], entry);
+            slot = Some(own);
         }
-        entries.swap(0, 1);
-        Some(&entries[0])
+        let entry = &self.lines[at].entries[slot?];
+        let [start, count, round, _] = entry.ids;
+        if entry.key == key | ELSEWHERE {
+            return Some(Found::Elsewhere(Place { start, count, round }));
+        }
+        Some(Found::Here(&entry.ids[..entry.count()]))
     }
 
     /// Keeps the ids of a piece, of which there are at most [`MOST_IDS`], in place of another one's if need be.
@@ -172,35 +174,42 @@ impl PieceCache {
 
     fn put(&mut self, hash: u64, entry: Entry) {
         self.begin();
-        let entries = &mut self.lines[place(hash)].entries;
-        let key = entry.key & KEY;
-        entries[usize::from(entries[0].key != 0 && !entries[0].is_of(key))] = entry;
+        let (at, key) = (place(hash), entry.key & KEY);
+        let entries = &mut self.lines[at].entries;
+        let own = entries.iter().position(|known| known.is_of(key));
+        if let Some(slot) = own.or_else(|| entries.iter().position(|known| known.key == 0)) {
+            entries[slot] = entry;
+            return;
+        }
+        // Of two others, either has to go, by a bit that says nothing else, and into the line beside this one if there
+        // is room, or else a stranger as it is.
+        let gone = std::mem::replace(&mut entries[(hash >> 63) as usize], entry);
+        let others = &mut self.lines[at ^ 1].entries;
+        let is_free = |known: &Entry| known.key == 0 || place(self::hash(known.key & KEY)) != at ^ 1;
+        if let Some(slot) = others.iter().position(is_free) {
+            others[slot] = gone;
+        }
     }
+}
+
+/// What is known of a piece.
+#[derive(Debug)]
+pub(crate) enum Found<'a> {
+    /// Its ids.
+    Here(&'a [u32]),
+    /// Where in the [`LongCache`](super::long_cache::LongCache) they lie.
+    Elsewhere(Place),
 }
 
 /// The lines of a cache.
 #[derive(Clone, Copy)]
-pub(crate) struct View<'a> {
-    lines: &'a [Line],
-}
+pub(crate) struct View<'a>(pub(crate) &'a [Line; LINES]);
 
-impl<'a> View<'a> {
-    /// The first piece of the line in which a piece may lie.
+impl Line {
+    /// The entry of a piece with its ids, by the halves of its key.
     #[inline]
-    pub(crate) fn first(self, hash: u64) -> Option<&'a Entry> {
-        self.lines.get(place(hash)).map(|line| &line.entries[0])
-    }
-
-    /// Says that a piece will be looked up.
-    #[inline]
-    pub(crate) fn prepare(self, hash: u64) {
-        prefetch_far(self.lines, place(hash));
-    }
-
-    /// Says that a piece will be looked up very soon.
-    #[inline]
-    pub(crate) fn prepare_now(self, hash: u64) {
-        prefetch(self.lines, place(hash));
+    pub(crate) fn get(&self, low: u64, high: u64) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.has(low, high))
     }
 }
 
@@ -227,12 +236,15 @@ mod tests {
 
     /// The ids of a piece, or where they lie, as [`Place::start`].
     fn find(cache: &mut PieceCache, key: u128) -> Option<Vec<u32>> {
-        let ids = |entry: &Entry| match entry.elsewhere(key) {
-            Some(place) => Some(vec![place.start]),
-            None => entry.has(key).then(|| entry.room()[..entry.count()].to_vec()),
+        let found = match cache.find(key, hash(key))? {
+            Found::Here(ids) => ids.to_vec(),
+            Found::Elsewhere(place) => return Some(vec![place.start]),
         };
-        let first = cache.view().first(hash(key)).and_then(ids);
-        first.or_else(|| cache.second(key, hash(key)).and_then(ids))
+        // Where it is found it is found at once after that.
+        let View(lines) = cache.view()?;
+        let entry = lines[place(hash(key))].get(key as u64, (key >> 64) as u64)?;
+        assert_eq!(found, entry.room()[..entry.count()]);
+        Some(found)
     }
 
     #[test]
@@ -248,11 +260,8 @@ mod tests {
             } else {
                 cache.keep(*key, hash(*key), ids);
             }
-            // Found first or second, the piece is first after that.
-            for _ in 0..2 {
-                let expected = if ids.len() > MOST_IDS { &[7] } else { ids.as_slice() };
-                assert_eq!(find(&mut cache, *key).as_deref(), Some(expected));
-            }
+            let expected = if ids.len() > MOST_IDS { &[7] } else { ids.as_slice() };
+            assert_eq!(find(&mut cache, *key).as_deref(), Some(expected));
         }
         let kept = pieces.iter().filter(|(key, _)| find(&mut cache, *key).is_some()).count();
         assert!((100_000..300_000).contains(&kept), "{kept}");

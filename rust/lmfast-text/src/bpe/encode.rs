@@ -2,8 +2,7 @@
 //!
 //! A piece is looked up among those [met](super::cache) [before](super::long_cache), then among those that are [one
 //! token](super::known), and else merged: from its bytes, or from [characters](super::atoms) where that is the same.
-//! Pieces are taken some hundred at a time, and all are asked for before the first is looked up, so that the processor
-//! fetches many cache lines at once.
+//! Pieces are taken [some hundred](super::batch) at a time.
 
 use std::ops::Range;
 
@@ -11,22 +10,14 @@ use lmfast_base::{Control, Result};
 use rustc_hash::FxHashMap;
 
 use super::atoms::Atoms;
-use super::cache::{LONGEST, MOST_IDS, PieceCache, hash, key, key_of_start};
+use super::batch::{self, Batch, Key, TOO_LONG};
+use super::cache::{Found, LONGEST, MOST_IDS, PieceCache};
 use super::known::{Known, NO_ID};
 use super::long;
 use super::long_cache::{self, LongCache};
 use super::merges::MergeTable;
 use super::short;
-use crate::split::Split;
-
-/// How many pieces are asked for, into the processor's second cache, before the first of them is looked up.
-const AHEAD: usize = 256;
-
-/// How many pieces before a look-up its line is asked for again, into the first cache, which is small.
-const NEAR: usize = 16;
-
-/// In place of the key of a piece that is too long for one.
-const TOO_LONG: u128 = u128::MAX;
+use crate::split::{Ends, Split};
 
 /// A byte-level BPE vocabulary.
 #[derive(Debug)]
@@ -47,17 +38,31 @@ pub(crate) struct Scratch {
     cache: PieceCache,
     long_cache: LongCache,
     pieces: Vec<Range<usize>>,
-    /// The key of each piece, [`TOO_LONG`] for one that has none, and its hash.
-    keys: Vec<(u128, u64)>,
+    ends: Option<Ends>,
+    batch: Option<Batch>,
     symbols: Vec<u32>,
     /// The ids of a piece.
     new: Vec<u32>,
 }
 
+impl Scratch {
+    /// The ids of a piece, if they are known.
+    #[inline]
+    fn known(&mut self, piece: &[u8], key: Key) -> Option<&[u32]> {
+        if key.whole() == TOO_LONG {
+            return self.long_cache.get(piece, key.hash);
+        }
+        match self.cache.find(key.whole(), key.hash)? {
+            Found::Here(ids) => Some(ids),
+            Found::Elsewhere(place) => self.long_cache.at(place),
+        }
+    }
+}
+
 impl Bpe {
-    /// `byte_ids`: the token of each byte. `merges`: (left, right, merged) by rank. `whole`: tokens taken before merges.
-    /// `tokens`: the bytes of each token with its id; nothing but speed and [`token_length`](Self::token_length) comes
-    /// from them.
+    /// `byte_ids`: the token of each byte. `merges`: (left, right, merged) by rank. `whole`: tokens taken before merges,
+    /// all of them among `tokens`, the bytes of each token with its id; nothing else but speed and
+    /// [`token_length`](Self::token_length) comes from these.
     pub(crate) fn new(
         byte_ids: &[u32; 256],
         merges: &[(u32, u32, u32)],
@@ -100,15 +105,12 @@ impl Bpe {
         if piece.is_empty() {
             return Ok(());
         }
-        let (key, hash) = match key(piece) {
-            Some(key) => (key, hash(key)),
-            None => (TOO_LONG, long_cache::hash(&piece[..piece.len().min(long_cache::LONGEST)])),
-        };
-        match scratch.cache.view().first(hash) {
-            Some(entry) if entry.has(key) => ids.extend_from_slice(&entry.room()[..entry.count()]),
-            _ => self.encode_unknown(piece, key, hash, scratch, ids, control)?,
+        let key = Key::of(piece);
+        if let Some(found) = scratch.known(piece, key) {
+            ids.extend_from_slice(found);
+            return Ok(());
         }
-        Ok(())
+        self.encode_unknown(piece, key, scratch, ids, control)
     }
 
     /// Appends the ids of a text, piece by piece; can be cancelled.
@@ -121,122 +123,83 @@ impl Bpe {
         control: &Control,
     ) -> Result<()> {
         scratch.cache.begin();
-        let bytes = text.as_bytes();
-        let (mut pieces, mut keys) = (std::mem::take(&mut scratch.pieces), std::mem::take(&mut scratch.keys));
+        let (mut ends, mut pieces) = (scratch.ends.take().unwrap_or_default(), std::mem::take(&mut scratch.pieces));
         let mut from = 0;
         while from < text.len() {
             control.check()?;
+            ends.begin(from);
+            if let Some(behind) = split.ends(text, &mut ends) {
+                let borders = ends.borders();
+                let sides = |index| (borders[index], borders[index + 1]);
+                let all = borders.windows(2).map(|sides| (sides[0], sides[1]));
+                self.encode_pieces(text.as_bytes(), all, sides, scratch, ids, control)?;
+                from = behind;
+                continue;
+            }
             pieces.clear();
             from = split.split(text, from, &mut pieces)?;
-            for pieces in pieces.chunks(AHEAD) {
-                keys.clear();
-                let cache = scratch.cache.view();
-                keys.extend(pieces.iter().map(|piece| {
-                    let key = key_at(bytes, piece);
-                    if key == TOO_LONG {
-                        let end = piece.end.min(piece.start + long_cache::LONGEST);
-                        let hash = long_cache::hash(&bytes[piece.start..end]);
-                        scratch.long_cache.prepare(hash);
-                        return (key, hash);
-                    }
-                    let hash = hash(key);
-                    cache.prepare(hash);
-                    (key, hash)
-                }));
-                self.encode_pieces(bytes, pieces, &keys, scratch, ids, control)?;
+            for pieces in pieces.chunks(batch::MOST) {
+                let sides = |index: usize| (pieces[index].start, pieces[index].end);
+                self.encode_pieces(text.as_bytes(), (0..pieces.len()).map(sides), sides, scratch, ids, control)?;
             }
         }
-        (scratch.pieces, scratch.keys) = (pieces, keys);
+        (scratch.ends, scratch.pieces) = (Some(ends), pieces);
         Ok(())
     }
 
-    /// Appends the ids of at most [`AHEAD`] pieces of a text, whose keys and hashes are known.
+    /// Appends the ids of some hundred pieces of a text; `sides` says where each begins and ends, `all` of all.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "once for each kind of pieces, both in `encode_text`")]
     fn encode_pieces(
         &self,
         bytes: &[u8],
-        pieces: &[Range<usize>],
-        keys: &[(u128, u64)],
+        all: impl ExactSizeIterator<Item = (usize, usize)>,
+        sides: impl Fn(usize) -> (usize, usize),
         scratch: &mut Scratch,
         ids: &mut Vec<u32>,
         control: &Control,
     ) -> Result<()> {
-        let (mut index, mut end) = (0, ids.len());
-        ids.resize(end + MOST_IDS * pieces.len(), 0);
-        let mut new = std::mem::take(&mut scratch.new);
-        while index < pieces.len() {
-            let (cache, out) = (scratch.cache.view(), ids.as_mut_slice());
-            while let Some(&(key, hash)) = keys.get(index)
-                && let Some(entry) = cache.first(hash)
-                && entry.has(key)
-                && let Some(room) = out[end..].first_chunk_mut()
-            {
-                if let Some(&(_, hash)) = keys.get(index + NEAR) {
-                    cache.prepare_now(hash);
-                }
-                // All that may be are written, in one go, and the next piece writes over what is too much.
-                *room = *entry.room();
-                end += entry.count();
-                index += 1;
-            }
-            let (Some(piece), Some(&(key, hash))) = (pieces.get(index), keys.get(index)) else { break };
-            let piece = &bytes[piece.clone()];
-            let long = if key == TOO_LONG {
-                scratch.long_cache.get(piece, hash)
-            } else {
-                cache.first(hash).and_then(|entry| entry.elsewhere(key)).and_then(|place| scratch.long_cache.at(place))
-            };
-            index += 1;
-            let left = MOST_IDS * (pieces.len() - index);
-            if let Some(found) = long {
-                put(found, ids, &mut end, left);
+        let (mut batch, mut new) = (scratch.batch.take().unwrap_or_default(), std::mem::take(&mut scratch.new));
+        batch.prepare(&scratch.cache, &scratch.long_cache, bytes, all);
+        let mut index = 0;
+        while let Some((at, key)) = batch.look_up(&scratch.cache, index) {
+            let (start, end) = sides(at);
+            let piece = &bytes[start..end];
+            if let Some(found) = scratch.known(piece, key) {
+                batch.add(found, ids);
             } else {
                 new.clear();
-                self.encode_unknown(piece, key, hash, scratch, &mut new, control)?;
-                put(&new, ids, &mut end, left);
+                self.encode_unknown(piece, key, scratch, &mut new, control)?;
+                batch.add(&new, ids);
             }
+            index = at + 1;
         }
-        ids.truncate(end);
-        scratch.new = new;
+        batch.give(ids);
+        (scratch.batch, scratch.new) = (Some(batch), new);
         Ok(())
     }
 
-    /// Appends the ids of a piece that is not the first of its line in the cache, with its key and that one's hash, or
-    /// [`TOO_LONG`] and its own hash.
+    /// Appends the ids of a piece of which nothing is known.
     #[cold]
     #[inline(never)]
     fn encode_unknown(
         &self,
         piece: &[u8],
-        key: u128,
-        hash: u64,
+        key: Key,
         scratch: &mut Scratch,
         ids: &mut Vec<u32>,
         control: &Control,
     ) -> Result<()> {
-        let before = ids.len();
+        let (before, hash, key) = (ids.len(), key.hash, key.whole());
         if key == TOO_LONG {
-            if let Some(found) = scratch.long_cache.get(piece, hash) {
-                ids.extend_from_slice(found);
-                return Ok(());
-            }
             self.merge(piece, &mut scratch.symbols, ids, control)?;
             if piece.len() <= long_cache::LONGEST {
                 scratch.long_cache.keep(piece, hash, &ids[before..]);
             }
             return Ok(());
         }
-        if let Some(entry) = scratch.cache.second(key, hash) {
-            if entry.has(key) {
-                ids.extend_from_slice(&entry.room()[..entry.count()]);
-                return Ok(());
-            }
-            if let Some(found) = entry.elsewhere(key).and_then(|place| scratch.long_cache.at(place)) {
-                ids.extend_from_slice(found);
-                return Ok(());
-            }
-        }
         match self.known.get(key, hash) {
-            NO_ID => self.merge(piece, &mut scratch.symbols, ids, control)?,
+            NO_ID => self.merge_parts(piece, &mut scratch.symbols, ids, control)?,
             id => ids.push(id),
         }
         let ids = &ids[before..];
@@ -250,10 +213,17 @@ impl Bpe {
     }
 
     fn merge(&self, piece: &[u8], symbols: &mut Vec<u32>, ids: &mut Vec<u32>, control: &Control) -> Result<()> {
-        if let Some(&id) = self.whole.get(piece) {
+        if !self.whole.is_empty()
+            && let Some(&id) = self.whole.get(piece)
+        {
             ids.push(id);
             return Ok(());
         }
+        self.merge_parts(piece, symbols, ids, control)
+    }
+
+    /// [`merge`](Self::merge) for a piece that is not a whole token.
+    fn merge_parts(&self, piece: &[u8], symbols: &mut Vec<u32>, ids: &mut Vec<u32>, control: &Control) -> Result<()> {
         symbols.clear();
         if piece.is_ascii() {
             symbols.extend(piece.iter().map(|&byte| self.byte_ids[usize::from(byte)]));
@@ -270,8 +240,10 @@ impl Bpe {
     /// Appends the symbols that the merging of a piece may begin with.
     fn symbols(&self, piece: &[u8], symbols: &mut Vec<u32>) {
         for chunk in piece.utf8_chunks() {
+            let mut is_inner = false;
             for character in chunk.valid().chars() {
-                if let Some(id) = self.atoms.get(character) {
+                let was_inner = std::mem::replace(&mut is_inner, !character.is_ascii());
+                if let Some(id) = self.atoms.get(character, was_inner) {
                     symbols.push(id);
                 } else {
                     let mut buffer = [0; 4];
@@ -281,30 +253,6 @@ impl Bpe {
             }
             symbols.extend(chunk.invalid().iter().map(|&byte| self.byte_ids[usize::from(byte)]));
         }
-    }
-}
-
-/// Writes ids at `end`, with room for so many `left`.
-#[inline]
-fn put(found: &[u32], ids: &mut Vec<u32>, end: &mut usize, left: usize) {
-    let behind = *end + found.len();
-    if ids.len() < behind + left {
-        ids.resize(behind + left, 0);
-    }
-    ids[*end..behind].copy_from_slice(found);
-    *end = behind;
-}
-
-/// The [`key`] of a piece of a text, or [`TOO_LONG`].
-#[inline]
-fn key_at(bytes: &[u8], piece: &Range<usize>) -> u128 {
-    let length = piece.len();
-    if length > LONGEST {
-        return TOO_LONG;
-    }
-    match bytes[piece.start..].first_chunk() {
-        Some(start) => key_of_start(start, length),
-        None => key(&bytes[piece.clone()]).unwrap_or(TOO_LONG),
     }
 }
 
@@ -379,10 +327,10 @@ mod tests {
 
         #[test]
         fn characters_merged_first_change_nothing(
-            merges in prop::collection::vec((0..6_u32, 0..6_u32), 1..12), text in "[\u{e1}\u{e2}\u{121}\u{122}]{1,40}"
+            merges in prop::collection::vec((0..7_u32, 0..7_u32), 1..14), text in "[a\u{e1}\u{e2}\u{121}\u{122}]{1,40}"
         ) {
             // The bytes of these characters, and two tokens of two of them.
-            let letters = [0xC3, 0xC4, 0xA1, 0xA2, 256, 257];
+            let letters = [0x61, 0xC3, 0xC4, 0xA1, 0xA2, 256, 257];
             let merges: Vec<(u32, u32, u32)> = (256..)
                 .zip(merges)
                 .map(|(id, (left, right))| (letters[left as usize], letters[right as usize], id))

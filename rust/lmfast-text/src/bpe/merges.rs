@@ -1,5 +1,6 @@
 //! Which pairs of tokens merge, how soon, and into what.
 
+use lmfast_base::{Pages, prefetch};
 use rustc_hash::FxHashMap;
 
 /// The rank of a pair that does not merge; greater than that of every one that does.
@@ -16,13 +17,13 @@ const EMPTY: u64 = u64::MAX;
 ///
 /// A slot has 64 bits: left, right, rank. A vocabulary of more than two million tokens, or four million merges, is kept
 /// in a map of whole numbers instead.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct MergeTable {
-    slots: Vec<u64>,
+    slots: Pages<u64>,
     shift: u32,
     wide: Option<FxHashMap<u64, u32>>,
     /// A bit for each place of a pair: most pairs that do not merge are told here, in a table that stays near.
-    filter: Vec<u64>,
+    filter: Box<[u64]>,
     /// The id that each rank makes.
     merged: Vec<u32>,
     /// No merge can make a pair that should have been merged before it.
@@ -37,13 +38,14 @@ impl MergeTable {
         let fits = largest < 1 << ID_BITS && merges.len() < (1 << RANK_BITS) - 1;
         let bits = if fits { (merges.len() * 2).next_power_of_two().trailing_zeros().max(4) } else { 0 };
         let mut table = Self {
-            slots: vec![EMPTY; 1 << bits],
+            slots: Pages::zeroed(1 << bits),
             shift: 64 - bits,
             wide: (!fits).then(FxHashMap::default),
-            filter: vec![0; 1 << FILTER_BITS >> 6],
+            filter: vec![0; 1 << FILTER_BITS >> 6].into(),
             merged: merges.iter().map(|&(_, _, merged)| merged).collect(),
             is_monotone: false,
         };
+        table.slots.fill(EMPTY);
         for (rank, &(left, right, _)) in (0..).zip(merges) {
             if let Some(wide) = &mut table.wide {
                 wide.insert(pack(left, right), rank);
@@ -59,24 +61,40 @@ impl MergeTable {
         table
     }
 
+    /// Says that the rank of a pair will be asked for.
+    #[inline]
+    pub(crate) fn prepare(&self, left: u32, right: u32) {
+        let mixed = mix(narrow(left, right));
+        if self.may_have(mixed) {
+            prefetch(&self.slots, (mixed >> self.shift) as usize);
+        }
+    }
+
     /// The rank of a pair, or [`NONE`].
     #[inline]
     pub(crate) fn rank(&self, left: u32, right: u32) -> u32 {
-        if let Some(wide) = &self.wide {
-            return wide.get(&pack(left, right)).copied().unwrap_or(NONE);
-        }
-        if left >= 1 << ID_BITS || right >= 1 << ID_BITS {
-            return NONE;
+        if (left | right) >> ID_BITS != 0 || self.wide.is_some() {
+            return self.wide_rank(left, right);
         }
         let key = narrow(left, right);
-        let bit = filter_bit(mix(key));
-        if self.filter[bit / 64] >> (bit % 64) & 1 == 0 {
+        if !self.may_have(mix(key)) {
             return NONE;
         }
         match self.slots[self.find(key)] {
             EMPTY => NONE,
             slot => (slot & ((1 << RANK_BITS) - 1)) as u32,
         }
+    }
+
+    #[cold]
+    fn wide_rank(&self, left: u32, right: u32) -> u32 {
+        self.wide.as_ref().and_then(|wide| wide.get(&pack(left, right)).copied()).unwrap_or(NONE)
+    }
+
+    #[inline]
+    fn may_have(&self, mixed: u64) -> bool {
+        let bit = filter_bit(mixed);
+        self.filter[bit / 64] >> (bit % 64) & 1 == 1
     }
 
     /// The id that the merge of a rank makes.
@@ -93,10 +111,11 @@ impl MergeTable {
     /// The slot of a key, or the empty one where it belongs. At least half of the slots are empty.
     #[inline]
     fn find(&self, key: u64) -> usize {
-        let mask = self.slots.len() - 1;
+        let slots = &*self.slots;
+        let mask = slots.len() - 1;
         let mut slot = (mix(key) >> self.shift) as usize & mask;
         loop {
-            let found = self.slots[slot];
+            let found = slots[slot];
             if found >> RANK_BITS == key || found == EMPTY {
                 return slot;
             }

@@ -5,6 +5,7 @@
 //! lowest rank (Sennrich et al. 2016, section 3.2, over bytes as in GPT-2).
 
 mod atoms;
+mod batch;
 mod cache;
 mod encode;
 mod known;
@@ -20,5 +21,5 @@ pub(crate) use encode::{Bpe, Scratch};
 pub(crate) use long::merge;
 pub(crate) use merges::MergeTable;
 
-/// Memory that an encoder keeps the ids of pieces in which it met before: about 16 MiB for each thread, once in use.
+/// Memory that an encoder keeps the ids of pieces in which it met before: about 28 MiB for each thread, once in use.
 pub const CACHE_BYTES: usize = cache::BYTES + long_cache::BYTES;

@@ -21,6 +21,10 @@ pub(crate) fn merge(merges: &MergeTable, symbols: &[u32], mut give: impl FnMut(T
         let rank = merges.rank(left, right);
         if rank == NONE { u64::MAX } else { u64::from(rank) * MOST as u64 + at as u64 }
     };
+    // All are asked for before the first is waited for.
+    for at in 1..count {
+        merges.prepare(ids[at - 1], ids[at]);
+    }
     for at in 1..count {
         order[at - 1] = rank(ids[at - 1], ids[at], at - 1);
     }

@@ -10,7 +10,7 @@
 
 use super::classes::{Class, Classes, Set};
 use super::gpt2::white_space_end;
-use super::window::{Scheme, Window, contraction, low_bits, reached};
+use super::window::{Beyond, Scheme, Window, contraction, low_bits, reached};
 
 /// What the scanner stands for with numbers of up to three digits.
 pub const PATTERN: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
@@ -27,6 +27,8 @@ pub struct Cl100k {
 }
 
 impl Scheme for Cl100k {
+    const BEYOND_ASCII: Beyond = Beyond::Letters;
+
     fn piece_end(&self, classes: &Classes, text: &str, start: usize) -> usize {
         let bytes = text.as_bytes();
         if bytes[start] == b'\'' && contraction(&bytes[start + 1..]) > 0 {
@@ -48,7 +50,8 @@ impl Scheme for Cl100k {
         others_end(classes, text, start, b"\r\n").unwrap_or_else(|| lines_or_white_space_end(classes, text, start))
     }
 
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "as in the driver")]
     fn starts(&self, window: &Window<'_>) -> u64 {
         let masks = &window.masks;
         let other = window.inside() & !(masks.letters | masks.digits | masks.white);
@@ -56,8 +59,8 @@ impl Scheme for Cl100k {
         let (white, last_blank) = white_starts(window, masks.white & !absorbed);
         let attached = (last_blank & masks.space) << 1;
         let other_starts = other & !(other << 1) & !attached;
-        let prefix = last_blank | other_starts & !(other >> 1);
-        let letter_starts = masks.letters & !(masks.letters << 1) & !(prefix << 1);
+        let prefixed = last_blank << 1 | window.behind(other_starts);
+        let letter_starts = masks.letters & !(masks.letters << 1) & !prefixed;
         let mut starts = white | last_blank | other_starts | letter_starts | number_starts(masks.digits, self.digits);
         let mut quotes = masks.apostrophe & other_starts;
         while quotes != 0 {

@@ -126,9 +126,21 @@ impl Classes {
     /// The class of the character at byte `at`, and its length in bytes; `at` is below the length, on a boundary.
     #[inline]
     pub(crate) fn at(&self, text: &str, at: usize) -> (Class, usize) {
-        let bytes = &text.as_bytes()[at..];
-        let low = |index: usize| bytes.get(index).map_or(0, |&byte| usize::from(byte & 0x3F));
-        let first = usize::from(bytes[0]);
+        self.at_bytes(text.as_bytes(), at)
+    }
+
+    /// [`at`](Self::at) for bytes of a text.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "the loops that use it are small")]
+    pub(crate) fn at_bytes(&self, bytes: &[u8], at: usize) -> (Class, usize) {
+        let bytes = &bytes[at..];
+        let four = bytes.first_chunk().copied().unwrap_or_else(|| {
+            let mut four = [0; 4];
+            four[..bytes.len()].copy_from_slice(bytes);
+            four
+        });
+        let low = |index: usize| usize::from(four[index] & 0x3F);
+        let first = usize::from(four[0]);
         let (code, length) = match first {
             0..0x80 => return (self.ascii[first], 1),
             0x80..0xE0 => ((first & 0x1F) << 6 | low(1), 2),

@@ -14,7 +14,7 @@
 use super::cl100k::{number_starts, numbers_end, white_starts};
 use super::classes::{Class, Classes, Set};
 use super::gpt2::white_space_end;
-use super::window::{Scheme, Window, reached};
+use super::window::{Beyond, Scheme, Window, reached};
 
 /// What the scanner stands for.
 pub const PATTERNS: [&str; 3] = [
@@ -31,6 +31,8 @@ const SIGNS: Set = Set::of(&[Class::Punctuation, Class::Symbol]);
 pub struct DeepSeek;
 
 impl Scheme for DeepSeek {
+    const BEYOND_ASCII: Beyond = Beyond::Nothing;
+
     fn piece_end(&self, classes: &Classes, text: &str, start: usize) -> usize {
         let bytes = text.as_bytes();
         let (class, length) = classes.at(text, start);
@@ -56,7 +58,8 @@ impl Scheme for DeepSeek {
         if class == Class::Space { part.white_space_end(start) } else { part.rest_end(behind) }
     }
 
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "as in the driver")]
     fn starts(&self, window: &Window<'_>) -> u64 {
         let masks = &window.masks;
         let others = window.inside() & !(masks.letters | masks.digits | masks.white);

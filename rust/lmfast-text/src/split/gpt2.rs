@@ -8,7 +8,7 @@
 //! 4. a single white-space character.
 
 use super::classes::{Classes, Set};
-use super::window::{Scheme, Window, contraction};
+use super::window::{Beyond, Scheme, Window, contraction};
 
 /// What the scanner stands for.
 pub const PATTERN: &str = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
@@ -18,6 +18,8 @@ pub const PATTERN: &str = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L
 pub struct Gpt2;
 
 impl Scheme for Gpt2 {
+    const BEYOND_ASCII: Beyond = Beyond::Letters;
+
     fn piece_end(&self, classes: &Classes, text: &str, start: usize) -> usize {
         let bytes = text.as_bytes();
         if bytes[start] == b'\'' && lower_contraction(&bytes[start + 1..]) > 0 {
@@ -36,7 +38,8 @@ impl Scheme for Gpt2 {
         classes.run(text, start + length, run.unwrap_or(Set::OTHERS))
     }
 
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "as in the driver")]
     fn starts(&self, window: &Window<'_>) -> u64 {
         let Window { masks, bytes, .. } = window;
         let other = window.inside() & !(masks.letters | masks.digits | masks.white);

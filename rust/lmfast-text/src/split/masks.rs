@@ -6,10 +6,13 @@
 /// The bytes of a window.
 pub(crate) const WINDOW: usize = 64;
 
-/// A bit for each byte of a window, the first byte's the lowest. Beyond ASCII only [`non_ascii`](Self::non_ascii) counts.
+/// A bit for each byte of a window, the first byte's the lowest. Beyond ASCII only
+/// [`non_ascii`](Self::non_ascii) and [`continued`](Self::continued) count.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Masks {
     pub(crate) non_ascii: u64,
+    /// Bytes that continue a character.
+    pub(crate) continued: u64,
     pub(crate) letters: u64,
     pub(crate) upper: u64,
     pub(crate) digits: u64,
@@ -27,11 +30,7 @@ impl Masks {
     /// The masks of a window.
     #[inline]
     pub(crate) fn of(window: &[u8; WINDOW]) -> Self {
-        #[cfg(target_arch = "x86_64")]
-        if crate::simd::has_avx2() {
-            return crate::simd::masks(window);
-        }
-        Self::portable(window)
+        crate::simd::masks(window)
     }
 
     pub(crate) fn portable(window: &[u8; WINDOW]) -> Self {
@@ -42,6 +41,7 @@ impl Masks {
             let lower = low | (0x20 * ONES);
             let set = |mask: &mut u64, bytes: u64| *mask |= gather(bytes) << (8 * index);
             set(&mut masks.non_ascii, word & HIGH);
+            set(&mut masks.continued, word & HIGH & !(word << 1));
             set(&mut masks.letters, between(lower, b'a', b'z'));
             set(&mut masks.upper, between(low, b'A', b'Z'));
             set(&mut masks.digits, between(low, b'0', b'9'));
@@ -60,6 +60,7 @@ impl Masks {
         let ascii = !self.non_ascii;
         Self {
             non_ascii: self.non_ascii,
+            continued: self.continued,
             letters: self.letters & ascii,
             upper: self.upper & ascii,
             digits: self.digits & ascii,
@@ -96,6 +97,7 @@ mod tests {
         };
         Masks {
             non_ascii: mask(&|byte| !byte.is_ascii()),
+            continued: mask(&|byte| byte & 0xC0 == 0x80),
             letters: mask(&|byte| byte.is_ascii_alphabetic()),
             upper: mask(&|byte| byte.is_ascii_uppercase()),
             digits: mask(&|byte| byte.is_ascii_digit()),

@@ -6,19 +6,21 @@
 pub mod cl100k;
 mod classes;
 pub mod deepseek;
+mod ends;
 pub(crate) mod find;
 pub mod gpt2;
 pub(crate) mod masks;
 pub mod o200k;
 pub mod regex;
 pub(crate) mod simple;
-mod window;
+pub(crate) mod window;
 
 use std::fmt;
 use std::ops::Range;
 
 use lmfast_base::Result;
 
+pub use ends::Ends;
 pub use simple::{Chain, WhiteSpace, Whole};
 
 /// How many pieces a call of [`Split::split`] gives, or a few more.
@@ -34,6 +36,13 @@ pub trait Split: Send + Sync + fmt::Debug {
     /// # Errors
     /// [`lmfast_base::Error::Invalid`] if a pattern does not come to an end.
     fn split(&self, text: &str, from: usize, pieces: &mut Vec<Range<usize>>) -> Result<usize>;
+
+    /// The same as bare ends, from the beginning that `ends` has on, for cutters whose pieces lie side by side; others
+    /// do nothing and give nothing.
+    fn ends(&self, text: &str, ends: &mut Ends) -> Option<usize> {
+        let _ = (text, ends);
+        None
+    }
 
     /// Whether a piece starts at every space between two ASCII letters, whatever else the text is.
     fn cuts_before_words(&self) -> bool {

@@ -12,7 +12,7 @@
 
 use super::cl100k::{lines_or_white_space_end, number_starts, numbers_end, others_end, white_starts};
 use super::classes::{Class, Classes, Set};
-use super::window::{Scheme, Window, contraction, reached};
+use super::window::{Beyond, Scheme, Window, contraction, reached};
 
 /// What the scanner stands for.
 pub const PATTERN: &str = r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+";
@@ -33,6 +33,8 @@ pub struct O200k {
 }
 
 impl Scheme for O200k {
+    const BEYOND_ASCII: Beyond = Beyond::Words;
+
     fn piece_end(&self, classes: &Classes, text: &str, start: usize) -> usize {
         let (class, length) = classes.at(text, start);
         if class == Class::Number {
@@ -51,7 +53,8 @@ impl Scheme for O200k {
         others_end(classes, text, start, b"\r\n/").unwrap_or_else(|| lines_or_white_space_end(classes, text, start))
     }
 
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "as in the driver")]
     fn starts(&self, window: &Window<'_>) -> u64 {
         let masks = &window.masks;
         let other = window.inside() & !(masks.letters | masks.digits | masks.white);
@@ -61,9 +64,9 @@ impl Scheme for O200k {
         let (white, last_blank) = white_starts(window, masks.white & !absorbed);
         let attached = (last_blank & masks.space) << 1;
         let other_starts = other & !(other << 1) & !attached;
-        let prefix = last_blank | other_starts & !(other >> 1);
+        let prefixed = last_blank << 1 | window.behind(other_starts);
         let lower = masks.letters & !masks.upper;
-        let words = masks.letters & !(masks.letters << 1) & !(prefix << 1) | masks.upper & lower << 1;
+        let words = masks.letters & !(masks.letters << 1) & !prefixed | masks.upper & lower << 1;
         let mut starts = white | last_blank | other_starts | words | number_starts(masks.digits, self.digits);
         let mut quotes = if self.contractions { masks.apostrophe & masks.letters << 1 } else { 0 };
         let mut behind_contraction = 0;
