@@ -13,7 +13,7 @@
 //! | 5 | `interpolate` | both | interpolated probabilities |
 //! | 6 | `assemble` | those | the nodes of a [`Model`] |
 //!
-//! `pipeline` wires them, order by order. The trie is read from the first word on: a context's successors lie together.
+//! `pipeline` wires them, order by order; `external` has the same stages within a budget of memory. The trie is read from the first word on: a context's successors lie together.
 //! All logarithms are to base 10.
 
 mod adjust;
@@ -23,6 +23,7 @@ pub mod corpus;
 mod count;
 pub mod discount;
 mod distribution;
+mod external;
 mod generate;
 mod grams;
 mod initial;
@@ -37,6 +38,7 @@ pub mod words;
 #[cfg(test)]
 mod naive;
 
+pub use external::{Budget, Spool, estimate_within};
 pub use generate::Sampling;
 pub use grams::{Grams, count_ngrams};
 pub use model::{Kind, Model};

@@ -124,6 +124,7 @@ impl Builder {
             leaves: Column::Owned(self.leaves),
             unigrams: OnceLock::new(),
             file: None,
+            budget: None,
         }
     }
 }

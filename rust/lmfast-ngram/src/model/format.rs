@@ -81,6 +81,7 @@ impl Model {
             level_starts,
             unigrams: OnceLock::new(),
             file: Some(file),
+            budget: None,
         })
     }
 

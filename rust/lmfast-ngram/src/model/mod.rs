@@ -14,10 +14,10 @@ mod column;
 mod container;
 mod format;
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use bytemuck::{Pod, Zeroable};
-use lmfast_base::Pages;
+use lmfast_base::{Map, Pages, Result};
 
 pub(crate) use build::{ArpaEntry, Builder};
 pub(crate) use column::Column;
@@ -26,6 +26,7 @@ pub(crate) use container::fix_checksums;
 pub(crate) use format::is_lmn;
 
 use crate::corpus::{BEGIN, SPECIALS, UNKNOWN};
+use crate::external::Budget;
 use crate::vocabulary::Vocabulary;
 
 /// The node of the empty n-gram.
@@ -73,6 +74,8 @@ pub struct Model {
     /// The probabilities of unigrams, once something asked for them.
     pub(crate) unigrams: OnceLock<Vec<f32>>,
     file: Option<format::Checked>,
+    /// What writing the model may take, for one that was estimated within a budget.
+    pub(crate) budget: Option<Budget>,
 }
 
 impl Model {
@@ -94,7 +97,28 @@ impl Model {
             leaves: Column::Pages(leaves),
             unigrams: OnceLock::new(),
             file: None,
+            budget: None,
         }
+    }
+
+    /// A model whose nodes lie in working files.
+    pub(crate) fn mapped(
+        kind: Kind,
+        vocabulary: Vocabulary,
+        level_starts: Vec<u32>,
+        words: Map,
+        inner: Map,
+        leaves: Map,
+        budget: &Budget,
+    ) -> Result<Self> {
+        let num_inner = level_starts.iter().rev().nth(1).map_or(0, |&start| start as usize);
+        let num_nodes = level_starts.last().map_or(0, |&end| end as usize);
+        let mut model = Self::new(kind, vocabulary, level_starts, Pages::default(), Pages::default(), Pages::default());
+        model.words = Column::mapped(&Arc::new(words), 0, num_nodes)?;
+        model.inner = Column::mapped(&Arc::new(inner), 0, num_inner + 1)?;
+        model.leaves = Column::mapped(&Arc::new(leaves), 0, num_nodes - num_inner)?;
+        model.budget = Some(budget.clone());
+        Ok(model)
     }
 
     /// The length of the longest n-grams.
