@@ -153,6 +153,7 @@ class NgramModel:
         interpolate_unigrams: bool,
         vocab_pad: int,
         unk: str,
+        memory: tuple[int, str] | None,
         threads: int | None,
         progress: _Callback | None,
     ) -> NgramModel: ...
@@ -168,6 +169,7 @@ class NgramModel:
         discount_fallback: tuple[float, float, float] | None,
         interpolate_unigrams: bool,
         vocab_pad: int,
+        memory: tuple[int, str] | None,
         threads: int | None,
         progress: _Callback | None,
     ) -> NgramModel: ...

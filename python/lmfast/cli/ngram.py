@@ -25,6 +25,7 @@ def add_commands(commands: Commands) -> None:
         run_train,
         """lmfast ngram train corpus.txt --order 5 --out corpus.lmn
         lmfast ngram train corpus.txt --order 3 --out corpus.arpa.gz
+        lmfast ngram train large.txt.zst --memory 1G --temporary-folder /scratch --out large.arpa
         lmfast ngram train corpus.bin --tokenizer tokenizer.json --order 5 --out tokens.lmn""",
     )
     train.add_argument("text", nargs="+", metavar="TEXT", help="text files, words by white space; or one token store")
@@ -46,6 +47,14 @@ def add_commands(commands: Commands) -> None:
         help="what a <unk> spelled out in the text is (default: unknown)",
     )
     train.add_argument("--tokenizer", metavar="FILE", help="count this tokenizer's tokens instead of words")
+    train.add_argument(
+        "--memory",
+        metavar="SIZE",
+        help="work on disk within about so much memory: 512M, 1G, 50%% of the machine's (default: all in memory)",
+    )
+    train.add_argument(
+        "--temporary-folder", metavar="DIR", help="where working files go with --memory (default: the system's)"
+    )
     add_threads(train)
 
     count = noun.verb(
@@ -116,6 +125,8 @@ def run_train(arguments: argparse.Namespace) -> None:
         prune=arguments.prune,
         vocabulary=vocabulary,
         unk=arguments.unk,
+        memory=arguments.memory,
+        temporary_folder=arguments.temporary_folder,
         threads=arguments.threads,
         progress=progress(arguments),
     )

@@ -7,7 +7,9 @@ use lmfast_base::source::{Files, Options as SourceOptions};
 use lmfast_base::{Control, Error, Result, threads};
 use lmfast_ngram::corpus::{Corpus, SPECIALS};
 use lmfast_ngram::words::{Reader, Unknown};
-use lmfast_ngram::{Grams, Kind, Model, Options, Report, Sampling, Vocabulary, count_ngrams, estimate};
+use lmfast_ngram::{
+    Budget, Grams, Kind, Model, Options, Report, Sampling, Spool, Vocabulary, count_ngrams, estimate, estimate_within,
+};
 use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
@@ -85,6 +87,11 @@ fn options(
     Options { order, prune, vocabulary, discount_fallback, interpolate_unigrams, vocab_pad }
 }
 
+/// The budget of bytes and the folder of working files, if there is one.
+fn budget(memory: Option<(u64, PathBuf)>) -> Option<Budget> {
+    memory.map(|(bytes, folder)| Budget { bytes: (bytes as usize).max(Budget::LEAST_BYTES), folder })
+}
+
 fn in_pool<T: Send>(threads: Option<usize>, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     threads::pool(threads)?.install(work)
 }
@@ -130,7 +137,7 @@ impl Lines {
 impl NgramModel {
     /// Estimates a model of the white-space words of text.
     #[staticmethod]
-    #[pyo3(signature = (source, order, *, text_field, text_column, prune, vocabulary, discount_fallback, interpolate_unigrams, vocab_pad, unk, threads, progress))]
+    #[pyo3(signature = (source, order, *, text_field, text_column, prune, vocabulary, discount_fallback, interpolate_unigrams, vocab_pad, unk, memory, threads, progress))]
     #[expect(clippy::too_many_arguments, reason = "one for each option of the Python face")]
     fn train_words(
         py: Python<'_>,
@@ -144,6 +151,7 @@ impl NgramModel {
         interpolate_unigrams: bool,
         vocab_pad: u64,
         unk: &str,
+        memory: Option<(u64, PathBuf)>,
         threads: Option<usize>,
         progress: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
@@ -160,8 +168,15 @@ impl NgramModel {
         };
         let source = Lines::open(source, text_field, text_column)?;
         let options = options(order, prune, vocabulary, discount_fallback, interpolate_unigrams, vocab_pad);
+        let budget = budget(memory);
         let trained = gate::run(py, progress, |control| {
             in_pool(threads, || {
+                if let Some(budget) = &budget {
+                    let mut reader = Reader::spooling(unknown, &budget.folder)?;
+                    source.read(&mut reader, control)?;
+                    let (spool, vocabulary) = reader.finish_spooled()?;
+                    return estimate_within(spool, vocabulary, Kind::Words, &options, budget, control);
+                }
                 let mut reader = Reader::new(unknown);
                 source.read(&mut reader, control)?;
                 let (corpus, vocabulary) = reader.finish()?;
@@ -173,7 +188,7 @@ impl NgramModel {
 
     /// Estimates a model of token ids; `spellings` are the tokens of the whole vocabulary.
     #[staticmethod]
-    #[pyo3(signature = (tokens, offsets, spellings, order, *, prune, vocabulary, discount_fallback, interpolate_unigrams, vocab_pad, threads, progress))]
+    #[pyo3(signature = (tokens, offsets, spellings, order, *, prune, vocabulary, discount_fallback, interpolate_unigrams, vocab_pad, memory, threads, progress))]
     #[expect(clippy::too_many_arguments, reason = "one for each option of the Python face")]
     fn train_tokens(
         py: Python<'_>,
@@ -186,14 +201,21 @@ impl NgramModel {
         discount_fallback: Option<(f32, f32, f32)>,
         interpolate_unigrams: bool,
         vocab_pad: u64,
+        memory: Option<(u64, PathBuf)>,
         threads: Option<usize>,
         progress: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let options = options(order, prune, vocabulary, discount_fallback, interpolate_unigrams, vocab_pad);
         let offsets = offsets.as_slice()?;
         let vocab_size = spellings.len() as u32;
+        let budget = budget(memory);
         let trained = with_tokens!(tokens, slice => gate::run(py, progress, |control| {
             in_pool(threads, || {
+                if let Some(budget) = &budget {
+                    let spool = Spool::from_tokens(slice, offsets, vocab_size, &budget.folder, control)?;
+                    let vocabulary = Vocabulary::of_tokens(spellings);
+                    return estimate_within(spool, vocabulary, Kind::Tokens, &options, budget, control);
+                }
                 let corpus = Corpus::from_tokens(slice, offsets, vocab_size, control)?;
                 estimate(corpus, Vocabulary::of_tokens(spellings), Kind::Tokens, &options, control)
             })

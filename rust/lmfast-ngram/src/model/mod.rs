@@ -146,6 +146,16 @@ impl Model {
         (self.vocabulary.len() as u32).saturating_sub(SPECIALS)
     }
 
+    /// Lets go of the memory of nodes that are not read again soon, if they lie in working files.
+    pub(crate) fn release(&self, nodes: std::ops::Range<u32>) {
+        if self.budget.is_some() {
+            let num_inner = self.view().num_inner();
+            self.inner.release(nodes.start as usize..nodes.end as usize);
+            self.leaves
+                .release(nodes.start.saturating_sub(num_inner) as usize..nodes.end.saturating_sub(num_inner) as usize);
+        }
+    }
+
     pub(crate) fn view(&self) -> View<'_> {
         View {
             level_starts: &self.level_starts,
