@@ -238,6 +238,7 @@ def count_words(
     *,
     text_field: str,
     text_column: str,
+    memory: tuple[int, str] | None,
     threads: int | None,
     progress: _Callback | None,
 ) -> tuple[tuple[NDArray[np.uint32], NDArray[np.uint64]], list[str]]: ...
@@ -247,6 +248,7 @@ def count_tokens(
     vocab_size: int,
     order: int,
     *,
+    memory: tuple[int, str] | None,
     threads: int | None,
     progress: _Callback | None,
 ) -> tuple[NDArray[np.uint32], NDArray[np.uint64]]: ...

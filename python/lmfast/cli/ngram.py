@@ -47,14 +47,7 @@ def add_commands(commands: Commands) -> None:
         help="what a <unk> spelled out in the text is (default: unknown)",
     )
     train.add_argument("--tokenizer", metavar="FILE", help="count this tokenizer's tokens instead of words")
-    train.add_argument(
-        "--memory",
-        metavar="SIZE",
-        help="work on disk within about so much memory: 512M, 1G, 50%% of the machine's (default: all in memory)",
-    )
-    train.add_argument(
-        "--temporary-folder", metavar="DIR", help="where working files go with --memory (default: the system's)"
-    )
+    add_memory(train)
     add_threads(train)
 
     count = noun.verb(
@@ -70,6 +63,7 @@ def add_commands(commands: Commands) -> None:
     count.add_argument("--top", type=int, default=10, metavar="K", help="show the K most frequent (default: 10)")
     count.add_argument("--out", metavar="FILE", help="write them all, .tsv (n-gram, tab, count) or .parquet")
     count.add_argument("--tokenizer", metavar="FILE", help="count this tokenizer's tokens instead of words")
+    add_memory(count)
     add_threads(count)
 
     evaluate = noun.verb(
@@ -111,6 +105,18 @@ def add_commands(commands: Commands) -> None:
     convert.add_argument("out", metavar="OUT", help=".lmn, .arpa or .arpa.gz")
 
 
+def add_memory(verb: argparse.ArgumentParser) -> None:
+    """The options of calls that can work on disk."""
+    verb.add_argument(
+        "--memory",
+        metavar="SIZE",
+        help="work on disk within about so much memory: 512M, 1G, 50%% of the machine's (default: all in memory)",
+    )
+    verb.add_argument(
+        "--temporary-folder", metavar="DIR", help="where working files go with --memory (default: the system's)"
+    )
+
+
 def run_train(arguments: argparse.Namespace) -> None:
     """`lmfast ngram train`."""
     from lmfast import NgramModel
@@ -150,7 +156,13 @@ def run_count(arguments: argparse.Namespace) -> None:
         raise ValueError(message)
     source, tokenizer = open_source(arguments)
     counts = count_ngrams(
-        source, arguments.order, tokenizer=tokenizer, threads=arguments.threads, progress=progress(arguments)
+        source,
+        arguments.order,
+        tokenizer=tokenizer,
+        memory=arguments.memory,
+        temporary_folder=arguments.temporary_folder,
+        threads=arguments.threads,
+        progress=progress(arguments),
     )
     if out is not None and out.suffix == ".parquet":
         counts.to_parquet(out)

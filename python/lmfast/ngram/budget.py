@@ -36,9 +36,7 @@ def _scaled(number: str, unit: str | None, percent: str | None) -> int:
     return int(float(number) * UNITS[(unit or "").upper()])
 
 
-def budget(
-    memory: str | int | None, temporary_folder: str | os.PathLike[str] | None
-) -> tuple[int, str] | None:
+def budget(memory: str | int | None, temporary_folder: str | os.PathLike[str] | None) -> tuple[int, str] | None:
     """The bytes and the folder of a call that works on disk; None for one that works in memory."""
     if memory is None:
         return None

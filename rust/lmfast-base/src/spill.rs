@@ -107,7 +107,7 @@ impl<'a, T: Pod + Send + Sync> Stream<'a, T> {
     /// # Errors
     /// [`Error::Io`] if the file cannot be read. Behind the end of the range it is zero.
     #[inline]
-    pub fn next(&mut self) -> Result<T> {
+    pub fn read(&mut self) -> Result<T> {
         if let Some(&value) = self.buffer.get(self.at) {
             self.at += 1;
             return Ok(value);
@@ -138,7 +138,7 @@ impl<'a, T: Pod + Send + Sync> Stream<'a, T> {
         values.extend_from_slice(ready);
         self.at += ready.len();
         for _ in ready.len()..count {
-            values.push(self.next()?);
+            values.push(self.read()?);
         }
         Ok(())
     }
@@ -250,9 +250,9 @@ mod tests {
             prop_assert_eq!(&*spill.table(0..end + 3)?, &[expected.clone(), vec![0; 3]].concat());
             let mut stream = Stream::new(&spill, 0..end, capacities.1);
             let mut found = Vec::new();
-            for number in 0..expected.len() {
-                prop_assert!(stream.peek(0).is_none_or(|value| value == expected[number]));
-                found.push(stream.next()?);
+            for &expected in &expected {
+                prop_assert!(stream.peek(0).is_none_or(|value| value == expected));
+                found.push(stream.read()?);
             }
             prop_assert_eq!(&found, &expected);
             let mut stream = Stream::new(&spill, 0..end, capacities.1);

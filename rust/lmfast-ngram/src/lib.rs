@@ -38,7 +38,7 @@ pub mod words;
 #[cfg(test)]
 mod naive;
 
-pub use external::{Budget, Spool, estimate_within};
+pub use external::{Budget, Spool, count_ngrams_within, estimate_within};
 pub use generate::Sampling;
 pub use grams::{Grams, count_ngrams};
 pub use model::{Kind, Model};

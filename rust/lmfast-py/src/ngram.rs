@@ -8,7 +8,8 @@ use lmfast_base::{Control, Error, Result, threads};
 use lmfast_ngram::corpus::{Corpus, SPECIALS};
 use lmfast_ngram::words::{Reader, Unknown};
 use lmfast_ngram::{
-    Budget, Grams, Kind, Model, Options, Report, Sampling, Spool, Vocabulary, count_ngrams, estimate, estimate_within,
+    Budget, Grams, Kind, Model, Options, Report, Sampling, Spool, Vocabulary, count_ngrams, count_ngrams_within,
+    estimate, estimate_within,
 };
 use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1};
 use pyo3::prelude::*;
@@ -429,19 +430,28 @@ fn counts(py: Python<'_>, grams: Grams) -> Counts<'_> {
 
 /// Counts the n-grams of the white-space words of text: their words one behind the other, the counts, and the words.
 #[pyfunction]
-#[pyo3(signature = (source, order, *, text_field, text_column, threads, progress))]
+#[pyo3(signature = (source, order, *, text_field, text_column, memory, threads, progress))]
+#[expect(clippy::too_many_arguments, reason = "one for each option of the Python face")]
 pub(crate) fn count_words<'py>(
     py: Python<'py>,
     source: &Bound<'_, PyAny>,
     order: usize,
     text_field: String,
     text_column: String,
+    memory: Option<(u64, PathBuf)>,
     threads: Option<usize>,
     progress: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<(Counts<'py>, Vec<String>)> {
     let source = Lines::open(source, text_field, text_column)?;
+    let budget = budget(memory);
     let (grams, vocabulary) = gate::run(py, progress, |control| {
         in_pool(threads, || {
+            if let Some(budget) = &budget {
+                let mut reader = Reader::spooling(Unknown::AllWords, &budget.folder)?;
+                source.read(&mut reader, control)?;
+                let (spool, vocabulary) = reader.finish_spooled()?;
+                return Ok((count_ngrams_within(spool, order, budget, control)?, vocabulary));
+            }
             let mut reader = Reader::new(Unknown::AllWords);
             source.read(&mut reader, control)?;
             let (corpus, vocabulary) = reader.finish()?;
@@ -454,19 +464,25 @@ pub(crate) fn count_words<'py>(
 
 /// Counts the n-grams of token ids: their ids one behind the other, and the counts.
 #[pyfunction]
-#[pyo3(signature = (tokens, offsets, vocab_size, order, *, threads, progress))]
+#[pyo3(signature = (tokens, offsets, vocab_size, order, *, memory, threads, progress))]
+#[expect(clippy::too_many_arguments, reason = "one for each option of the Python face")]
 pub(crate) fn count_tokens<'py>(
     py: Python<'py>,
     tokens: Tokens<'_>,
     offsets: PyReadonlyArray1<'_, u64>,
     vocab_size: u32,
     order: usize,
+    memory: Option<(u64, PathBuf)>,
     threads: Option<usize>,
     progress: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<Counts<'py>> {
-    let offsets = offsets.as_slice()?;
+    let (offsets, budget) = (offsets.as_slice()?, budget(memory));
     let grams = with_tokens!(tokens, slice => gate::run(py, progress, |control| {
         in_pool(threads, || {
+            if let Some(budget) = &budget {
+                let spool = Spool::from_tokens(slice, offsets, vocab_size, &budget.folder, control)?;
+                return count_ngrams_within(spool, order, budget, control);
+            }
             count_ngrams(&Corpus::from_tokens(slice, offsets, vocab_size, control)?, order, control)
         })
     }))?;

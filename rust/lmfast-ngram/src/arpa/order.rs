@@ -213,10 +213,10 @@ impl<'a> Sorter<'a> {
     /// Cuts the keys into ranges whose entries fit in memory.
     pub(super) fn ranges(&self, control: &Control) -> Result<Vec<Range<usize>>> {
         let keys = self.below.size;
-        let Some(budget) = &self.model.budget else { return Ok(vec![0..keys]) };
-        let (room, entry_bytes) = (budget.bytes / 2, self.stride() * size_of::<u32>());
+        let room = self.model.budget.as_ref().map_or(usize::MAX, |budget| budget.bytes / 2);
+        let entry_bytes = self.stride() * size_of::<u32>();
         if keys * size_of::<u32>() + self.len() * entry_bytes <= room {
-            return Ok(vec![0..keys]);
+            return Ok(std::iter::once(0..keys).collect());
         }
         let bits = (usize::BITS - keys.leading_zeros()).saturating_sub(16);
         let mut sizes = vec![0_usize; (keys >> bits) + 1];
@@ -224,7 +224,9 @@ impl<'a> Sorter<'a> {
         for start in (0..self.len()).step_by(CHUNK) {
             control.check()?;
             let keys = self.keys.read(start..self.len().min(start + CHUNK), &mut buffer)?;
-            keys.iter().for_each(|&key| sizes[key as usize >> bits] += 1);
+            for &key in keys {
+                sizes[key as usize >> bits] += 1;
+            }
         }
         let (mut ranges, mut first, mut bytes) = (Vec::new(), 0, 0);
         for (block, size) in sizes.iter().enumerate() {

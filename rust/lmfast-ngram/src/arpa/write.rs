@@ -227,7 +227,9 @@ impl Lines<'_> {
     fn write(&self, range: Range<usize>, piece: &mut Piece) -> Result<()> {
         let Sorted { order, stride, entries, ends, first_key, .. } = self.sorted;
         let Piece { text, suffixes, nodes, words: kept } = piece;
-        (text.clear(), nodes.clear(), kept.clear());
+        text.clear();
+        nodes.clear();
+        kept.clear();
         let (has_node, has_backoff) = (*stride > 2, *order < self.model.order());
         let key_of = |at: usize| ends.partition_point(|&end| end as usize <= at);
         let (mut key, last_key) = (key_of(range.start), key_of(range.end.saturating_sub(1)));
@@ -263,16 +265,15 @@ impl Lines<'_> {
             number.push(text, f32::from_bits(entry[1]));
             text.push(b'\t');
             self.short[words[0] as usize].push(text, self.spellings, words[0]);
-            match spelled.clone().filter(|_| !is_own) {
-                Some(again) => text.extend_from_within(again),
-                None => {
-                    let start = text.len();
-                    for &word in &words[1..] {
-                        text.push(b' ');
-                        self.short[word as usize].push(text, self.spellings, word);
-                    }
-                    spelled = (!is_own).then_some(start..text.len());
+            if let Some(again) = spelled.clone().filter(|_| !is_own) {
+                text.extend_from_within(again);
+            } else {
+                let start = text.len();
+                for &word in &words[1..] {
+                    text.push(b' ');
+                    self.short[word as usize].push(text, self.spellings, word);
                 }
+                spelled = (!is_own).then_some(start..text.len());
             }
             if has_backoff {
                 text.push(b'\t');

@@ -39,7 +39,7 @@ pub(super) fn highest(trie: &Trie, budget: &Budget, control: &Control) -> Result
             if number % (1 << 16) == 0 {
                 control.check()?;
             }
-            statistics.add(tokens.next()?);
+            statistics.add(tokens.read()?);
         }
         Ok(statistics)
     });
@@ -60,7 +60,7 @@ pub(super) fn of_unigrams(trie: &Trie, budget: &Budget, control: &Control) -> Re
             if let Some(ahead) = words.peek(AHEAD) {
                 prefetch(shared, ahead as usize);
             }
-            shared[words.next()? as usize].fetch_add(1, Relaxed);
+            shared[words.read()? as usize].fetch_add(1, Relaxed);
         }
         Ok(())
     })?;
@@ -68,7 +68,7 @@ pub(super) fn of_unigrams(trie: &Trie, budget: &Budget, control: &Control) -> Re
 }
 
 /// How often the counts come, where one n-gram, the last of the corpus in suffix order, enters with its `tokens`: so it does
-/// in KenLM, adjust_counts.cc, where the stream of n-grams ends before it is adjusted.
+/// in `KenLM`, `adjust_counts.cc`, where the stream of n-grams ends before it is adjusted.
 fn with_last(mut statistics: Statistics, count: u32, tokens: u64) -> Statistics {
     if let Some(with_count) = statistics.with_count.get_mut(count as usize) {
         *with_count -= 1;
@@ -81,7 +81,9 @@ fn with_last(mut statistics: Statistics, count: u32, tokens: u64) -> Statistics 
 pub(super) fn statistics(counts: &[u32], last: Option<(u32, u64)>) -> Statistics {
     let sum = |counts: &[u32]| {
         let mut statistics = Statistics::default();
-        counts.iter().for_each(|&count| statistics.add(count));
+        for &count in counts {
+            statistics.add(count);
+        }
         statistics
     };
     let all = counts.par_chunks(1 << 16).map(sum).reduce(Statistics::default, Statistics::sum);
@@ -162,7 +164,7 @@ fn copy_tokens(trie: &Trie, level: usize, first: u32, counts: &mut [u32], budget
     tokens.skip(mine.start - numbers.start);
     let slots = &mut counts[(mine.start - u64::from(first)) as usize..(mine.end - u64::from(first)) as usize];
     slots.iter_mut().try_for_each(|slot| {
-        *slot = tokens.next()?;
+        *slot = tokens.read()?;
         Ok(())
     })
 }
@@ -204,20 +206,20 @@ impl Targets<'_> {
         let mut words = trie.words(level, part, capacity);
         let mut found_before = Stream::new(ends, part.numbers(level), if self.is_whole { 1 } else { capacity });
         let mut sink = Sink::new(ends, part.numbers(level).start, capacity);
-        let mut begin = children.next()?;
+        let mut begin = children.read()?;
         for number in 0..part.sizes[level - 1] {
             if number % (1 << 14) == 0 {
                 control.check()?;
             }
             self.ask(&contexts);
-            let context = contexts.next()?;
-            let end = children.next()?;
+            let context = contexts.read()?;
+            let end = children.read()?;
             let successors = end - begin;
             begin = end;
             if !(self.start..self.end).contains(&context) {
                 words.skip(successors.into());
                 for _ in 0..successors {
-                    sink.push(found_before.next()?)?;
+                    sink.push(found_before.read()?)?;
                 }
                 continue;
             }
@@ -226,11 +228,11 @@ impl Targets<'_> {
             let (mut left, base) = (&self.words[range.clone()], range.start);
             let mut passed = base;
             for _ in 0..successors {
-                let place = find(left, words.next()?);
+                let place = find(left, words.read()?);
                 left = left.get(place..).unwrap_or_default();
                 passed += place;
                 if !self.is_whole {
-                    found_before.next()?;
+                    found_before.read()?;
                 }
                 self.counts[passed].fetch_add(1, Relaxed);
                 sink.push(self.first + passed as u32)?;

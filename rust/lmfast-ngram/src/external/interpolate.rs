@@ -136,13 +136,13 @@ impl Work<'_> {
         control: &Control,
     ) -> Result<()> {
         let (mut counts, mut flags) = (Vec::new(), Vec::new());
-        let mut begin = self.children.next()?;
-        let mut kept_before = if prunes { self.kept.next()? } else { 0 };
+        let mut begin = self.children.read()?;
+        let mut kept_before = if prunes { self.kept.read()? } else { 0 };
         for number in 0..contexts {
             if number % (1 << 14) == 0 {
                 control.check()?;
             }
-            let end = self.children.next()?;
+            let end = self.children.read()?;
             let size = (end - begin) as usize;
             begin = end;
             if size == 0 {
@@ -154,7 +154,7 @@ impl Work<'_> {
             if prunes {
                 flags.clear();
                 for _ in 0..size {
-                    let kept = self.kept.next()?;
+                    let kept = self.kept.read()?;
                     flags.push(kept > kept_before);
                     kept_before = kept;
                 }
@@ -166,13 +166,13 @@ impl Work<'_> {
                 if let Some(ahead) = self.ends.peek(AHEAD) {
                     prefetch(lower.probabilities, ahead.wrapping_sub(lower.start) as usize);
                 }
-                let at = self.ends.next()?.wrapping_sub(lower.start) as usize;
+                let at = self.ends.read()?.wrapping_sub(lower.start) as usize;
                 let own = discount.apply(count) / denominator;
                 let (mut before, mut kept_before) = (0.0, 0);
                 if !lower.is_whole {
-                    before = self.before.next()?;
+                    before = self.before.read()?;
                     if let Some(stream) = &mut self.kept_before {
-                        kept_before = stream.next()?;
+                        kept_before = stream.read()?;
                     }
                 }
                 let probability = lower.probabilities.get(at).map_or(before, |lower| own + gamma * lower);
@@ -263,20 +263,20 @@ impl Nodes {
             let mut inner_out = Sink::new(&self.inner, first_node.into(), capacity);
             let mut leaves_out = Sink::new(&self.leaves, u64::from(first_node.saturating_sub(leaf_start)), capacity);
             let mut log10 = Log10::default();
-            let mut kept_before = if trie.prunes { kept.next()? } else { 0 };
+            let mut kept_before = if trie.prunes { kept.read()? } else { 0 };
             for number in 0..part.sizes[level] {
                 if number % (1 << 14) == 0 {
                     control.check()?;
                 }
-                let word = if level == 0 { part.first_words.start + number } else { words.next()? };
-                let probability = probabilities.next()?;
-                let suffix = if level == 0 { ROOT } else { starts[level] + ends.next()? };
+                let word = if level == 0 { part.first_words.start + number } else { words.read()? };
+                let probability = probabilities.read()?;
+                let suffix = if level == 0 { ROOT } else { starts[level] + ends.read()? };
                 let inner = match &mut weights {
-                    Some(weights) => Some((weights.next()?, children.next()?)),
+                    Some(weights) => Some((weights.read()?, children.read()?)),
                     None => None,
                 };
                 if trie.prunes {
-                    let kept = kept.next()?;
+                    let kept = kept.read()?;
                     let keeps = kept > kept_before;
                     kept_before = kept;
                     if !keeps {
@@ -326,7 +326,7 @@ impl Following<'_> {
             Some(value) if place < self.at => Ok(value),
             _ => {
                 self.stream.skip(u64::from(place - self.at));
-                let value = self.stream.next()?;
+                let value = self.stream.read()?;
                 (self.at, self.value) = (place + 1, Some(value));
                 Ok(value)
             }

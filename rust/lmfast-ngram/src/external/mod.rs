@@ -11,10 +11,11 @@
 //! | 2 | [`ends`], [`last`] | the n-grams of one order among which those of the order above look for their ends |
 //! | 3 to 6 | [`interpolate`] | the probabilities of one order, of which those of the order above are made |
 //!
-//! Everything else streams. Where what is looked up does not fit in memory, it is taken range by range, and what looks is
+//! [`grams`] counts the n-grams of one order with the first of these. Everything else streams. Where what is looked up does not fit in memory, it is taken range by range, and what looks is
 //! gone through once for each range. The vocabulary, and some numbers for each of its words, are always in memory.
 
 mod ends;
+mod grams;
 mod interpolate;
 mod last;
 mod merge;
@@ -26,7 +27,7 @@ mod trie;
 
 use std::path::PathBuf;
 
-use lmfast_base::{Control, Result, memory};
+use lmfast_base::{Control, Pages, Result, memory};
 
 use crate::corpus::BEGIN;
 use crate::discount::Discount;
@@ -34,6 +35,7 @@ use crate::interpolate::unigram_probabilities;
 use crate::model::{Kind, Model};
 use crate::pipeline::{Options, Report, allowed, check, check_unigrams};
 use crate::vocabulary::Vocabulary;
+pub use grams::count_ngrams_within;
 use interpolate::{Interpolated, Nodes};
 use last::Last;
 use runs::Runs;
@@ -127,7 +129,7 @@ pub fn estimate_within(
     report.discounts.push(discount);
     check_unigrams(counts.iter().copied(), options)?;
     let uniform = (1.0 / f64::from(u64::from(trie.kept_sizes[0] - 1).max(options.vocab_pad) as f32)) as f32;
-    let kept = if trie.prunes { trie.load_kept(0, 0..trie.sizes[0])? } else { Default::default() };
+    let kept = if trie.prunes { trie.load_kept(0, 0..trie.sizes[0])? } else { Pages::default() };
     let keeps = |word: usize| {
         let next = kept.get(word + 1).copied().unwrap_or(trie.kept_sizes[0]);
         kept.get(word).is_none_or(|&before| before < next)

@@ -5,9 +5,10 @@ use std::path::Path;
 use lmfast_base::{Control, Error, Result};
 use proptest::prelude::*;
 
-use super::{Budget, Spool, estimate_within};
+use super::{Budget, Spool, count_ngrams_within, estimate_within};
 use crate::corpus::{BEGIN, Corpus, END, SPECIALS};
 use crate::discount::DEFAULT_FALLBACK;
+use crate::grams::count_ngrams;
 use crate::model::{Kind, Model};
 use crate::pipeline::{Options, Report, estimate};
 use crate::vocabulary::Vocabulary;
@@ -59,6 +60,21 @@ fn files(estimated: Result<(Model, Report)>, folder: &Path) -> Result<Files> {
 }
 
 proptest! {
+    #[test]
+    fn any_budget_gives_the_same_counts(
+        sentences in corpora(),
+        order in 1..8_usize,
+        bytes in prop_oneof![1_usize..5000, Just(1 << 24)],
+    ) {
+        let (working, control) = (tempfile::tempdir()?, Control::default());
+        let ids = sentences.concat();
+        let budget = Budget { bytes, folder: working.path().to_owned() };
+        let mut spool = Spool::create(&budget.folder)?;
+        spool.push(&ids)?;
+        let found = count_ngrams_within(spool.closed(9)?, order, &budget, &control)?;
+        prop_assert_eq!(found, count_ngrams(&Corpus::from_sentences(&ids, 9)?, order, &control)?);
+    }
+
     #[test]
     fn any_budget_gives_the_same_model(
         sentences in corpora(),

@@ -257,7 +257,9 @@ impl Trie {
         work.into_par_iter().try_for_each(|(part, at, slots)| {
             spill.load(at, slots)?;
             let base = base(part);
-            slots.iter_mut().for_each(|slot| *slot += base);
+            for slot in slots {
+                *slot += base;
+            }
             Ok(())
         })
     }
@@ -368,14 +370,14 @@ impl<'a> Growing<'a> {
     /// Begins the n-grams of a window from a level up.
     #[inline]
     fn open(&mut self, level: usize, words: &[u32]) -> Result<()> {
-        for level in level..words.len() {
-            self.words[level].push(words[level])?;
+        for (level, &word) in words.iter().enumerate().skip(level) {
+            self.words[level].push(word)?;
             if level + 1 < self.order() {
                 self.children[level].push(self.sizes[level + 1])?;
             }
             self.sizes[level] = self.sizes[level].checked_add(1).ok_or_else(|| too_many(level))?;
             self.begun[level] = self.total;
-            self.allowed[level] = self.allowed[level - 1] && self.pruning.allows(words[level]);
+            self.allowed[level] = self.allowed[level - 1] && self.pruning.allows(word);
         }
         Ok(())
     }
