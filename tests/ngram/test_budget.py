@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lmfast import NgramModel
-from lmfast.data import TokenArray
+from lmfast import TokenArray
 from lmfast.ngram.budget import as_bytes, budget
 
 OPTIONS = {"discount_fallback": (0.5, 1, 1.5)}
