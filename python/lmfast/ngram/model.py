@@ -117,6 +117,7 @@ class NgramModel:
             memory: About how much memory the call takes besides the interpreter, the vocabulary included: bytes, or
                 `"512M"`, `"1G"`, `"50%"` of the machine's. What does not fit goes to working files, and the model stays
                 there; it is the same at any budget. Less than `"16M"` is taken for that: buffers have a least size.
+                Saved as ARPA it takes no more; the index of `.lmn`, and of scoring many words, is made in memory.
                 None: all in memory, which is as fast or faster where it fits.
             discount_fallback: The discounts of an order whose counts give none. `"auto"`: 0.5, 1 and 1.5, with a
                 warning; three numbers, without; None: a ValueError.
