@@ -9,8 +9,7 @@ import time
 import numpy as np
 import pytest
 
-from lmfast import NgramModel
-from lmfast import TokenArray
+from lmfast import NgramModel, TokenArray
 from lmfast.ngram.budget import as_bytes, budget
 
 OPTIONS = {"discount_fallback": (0.5, 1, 1.5)}
