@@ -161,6 +161,7 @@ class NgramModel:
         interpolate_unigrams: bool,
         vocab_pad: int,
         unk: str,
+        memory: tuple[int, str] | None,
         threads: int | None,
         progress: _Callback | None,
     ) -> NgramModel: ...
@@ -176,6 +177,7 @@ class NgramModel:
         discount_fallback: tuple[float, float, float] | None,
         interpolate_unigrams: bool,
         vocab_pad: int,
+        memory: tuple[int, str] | None,
         threads: int | None,
         progress: _Callback | None,
     ) -> NgramModel: ...
@@ -262,6 +264,7 @@ def count_words(
     *,
     text_field: str,
     text_column: str,
+    memory: tuple[int, str] | None,
     threads: int | None,
     progress: _Callback | None,
 ) -> tuple[tuple[NDArray[np.uint32], NDArray[np.uint64]], list[str]]: ...
@@ -271,6 +274,7 @@ def count_tokens(
     vocab_size: int,
     order: int,
     *,
+    memory: tuple[int, str] | None,
     threads: int | None,
     progress: _Callback | None,
 ) -> tuple[NDArray[np.uint32], NDArray[np.uint64]]: ...

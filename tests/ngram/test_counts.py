@@ -80,10 +80,18 @@ def test_parquet(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["c.parquet"]
 
 
-@pytest.mark.parametrize("option", [{"order": 0}, {"order": 21}, {"memory": "1G"}])
+@pytest.mark.parametrize("option", [{"order": 0}, {"order": 21}, {"memory": "1X"}])
 def test_wrong_options_are_named(option):
     with pytest.raises(ValueError, match=next(iter(option))):
         count_ngrams(["a b"], **{"order": 2, **option})
+
+
+@pytest.mark.parametrize("order", [1, 3])
+def test_a_budget_changes_nothing(tmp_path, order):
+    expected = count_ngrams(text_of(5), order)
+    found = count_ngrams(text_of(5), order, memory="16M", temporary_folder=tmp_path)
+    assert list(found.items()) == list(expected.items())
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_no_text():

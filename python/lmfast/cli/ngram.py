@@ -27,6 +27,7 @@ def add_commands(commands: Commands) -> None:
         run_train,
         """lmfast ngram train corpus.txt --order 5 --out corpus.lmn
         lmfast ngram train corpus.txt --order 3 --out corpus.arpa.gz
+        lmfast ngram train large.txt.zst --memory 1G --temporary-folder /scratch --out large.arpa
         lmfast ngram train corpus.bin --tokenizer tokenizer.json --order 5 --out tokens.lmn""",
     )
     train.add_argument("text", nargs="+", metavar="TEXT", help="text files, words by white space; or one token store")
@@ -49,6 +50,7 @@ def add_commands(commands: Commands) -> None:
     )
     train.add_argument("--tokenizer", metavar="FILE", help="count this tokenizer's tokens instead of words")
     add_compact(train)
+    add_memory(train)
     add_threads(train)
 
     count = noun.verb(
@@ -64,6 +66,7 @@ def add_commands(commands: Commands) -> None:
     count.add_argument("--top", type=int, default=10, metavar="K", help="show the K most frequent (default: 10)")
     count.add_argument("--out", metavar="FILE", help="write them all, .tsv (n-gram, tab, count) or .parquet")
     count.add_argument("--tokenizer", metavar="FILE", help="count this tokenizer's tokens instead of words")
+    add_memory(count)
     add_threads(count)
 
     evaluate = noun.verb(
@@ -120,6 +123,18 @@ def add_compact(verb: argparse.ArgumentParser) -> None:
     )
 
 
+def add_memory(verb: argparse.ArgumentParser) -> None:
+    """The options of calls that can work on disk."""
+    verb.add_argument(
+        "--memory",
+        metavar="SIZE",
+        help="work on disk within about so much memory: 512M, 1G, 50%% of the machine's (default: all in memory)",
+    )
+    verb.add_argument(
+        "--temporary-folder", metavar="DIR", help="where working files go with --memory (default: the system's)"
+    )
+
+
 def run_train(arguments: argparse.Namespace) -> None:
     """`lmfast ngram train`."""
     from lmfast import NgramModel
@@ -134,6 +149,8 @@ def run_train(arguments: argparse.Namespace) -> None:
         prune=arguments.prune,
         vocabulary=vocabulary,
         unk=arguments.unk,
+        memory=arguments.memory,
+        temporary_folder=arguments.temporary_folder,
         threads=arguments.threads,
         progress=progress(arguments),
     )
@@ -157,7 +174,13 @@ def run_count(arguments: argparse.Namespace) -> None:
         raise ValueError(message)
     source, tokenizer = open_source(arguments)
     counts = count_ngrams(
-        source, arguments.order, tokenizer=tokenizer, threads=arguments.threads, progress=progress(arguments)
+        source,
+        arguments.order,
+        tokenizer=tokenizer,
+        memory=arguments.memory,
+        temporary_folder=arguments.temporary_folder,
+        threads=arguments.threads,
+        progress=progress(arguments),
     )
     if out is not None and out.suffix == ".parquet":
         counts.to_parquet(out)

@@ -11,6 +11,7 @@ import numpy as np
 
 from lmfast import _core
 from lmfast.errors import require
+from lmfast.ngram.budget import budget
 from lmfast.ngram.tokens import TokenizerLike, as_documents, encode
 from lmfast.progress import bar
 from lmfast.source import resolve
@@ -132,6 +133,7 @@ def count_ngrams(
     *,
     tokenizer: TokenizerLike | None = None,
     memory: str | int | None = None,
+    temporary_folder: str | os.PathLike[str] | None = None,
     lines: bool = False,
     text_field: str = "text",
     text_column: str = "text",
@@ -145,7 +147,8 @@ def count_ngrams(
             tokenizer, every document one of tokens; or a token store.
         order: How many words an n-gram has, 1 to 20.
         tokenizer: Count this tokenizer's tokens instead of words.
-        memory: Only None, all in memory, is supported yet.
+        memory: About how much memory to take besides the outcome, as for `NgramModel.train`. None: all in memory.
+        temporary_folder: Where working files go with `memory`; None means the system's.
         lines: With a tokenizer: whether each line of a file is a document, not the whole file.
         text_field: The field of a `.jsonl` line that holds the text.
         text_column: The column of a `.parquet` file that holds the text.
@@ -159,15 +162,16 @@ def count_ngrams(
     >>> dict(count_ngrams(["a b a", "b a"], 2).items())
     {('a', 'b'): 1, ('b', 'a'): 2}
     """
-    if memory is not None:
-        message = f"memory={memory!r} is not supported yet; only memory=None is"
-        raise ValueError(message)
     documents = as_documents(source)
     if documents is None and tokenizer is not None:
         documents = encode(source, tokenizer, lines=lines, text_field=text_field, text_column=text_column)
     vocabulary: tuple[str, ...] | None = None
     with bar(progress) as callback:
-        options: dict[str, Any] = {"threads": threads, "progress": callback}
+        options: dict[str, Any] = {
+            "memory": budget(memory, temporary_folder),
+            "threads": threads,
+            "progress": callback,
+        }
         if documents is None:
             (ids, counts), words = _core.count_words(
                 resolve(source), order, text_field=text_field, text_column=text_column, **options

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from lmfast import _core
+from lmfast.ngram.budget import budget
 from lmfast.ngram.tokens import Documents, TokenizerLike, as_documents, as_tokens, encode, spellings
 from lmfast.progress import bar
 from lmfast.source import Source, resolve
@@ -113,7 +114,11 @@ class NgramModel:
             prune: N-grams that occur no more often than this are left out: a threshold for each order from 1 up, none
                 lower than the one before it; the last one goes on for the orders behind it. `(0, 0, 1)` drops trigrams
                 and longer ones that occur once. What they would have had goes to the shorter contexts.
-            memory: Only None, all in memory, is supported yet.
+            memory: About how much memory the call takes besides the interpreter, the vocabulary included: bytes, or
+                `"512M"`, `"1G"`, `"50%"` of the machine's. What does not fit goes to working files, and the model stays
+                there; it is the same at any budget. Less than `"16M"` is taken for that: buffers have a least size.
+                Saved as ARPA it takes no more; the index of `.lmn`, and of scoring many words, is made in memory.
+                None: all in memory, which is as fast or faster where it fits.
             discount_fallback: The discounts of an order whose counts give none. `"auto"`: 0.5, 1 and 1.5, with a
                 warning; three numbers, without; None: a ValueError.
             interpolate_unigrams: False gives the mass that unigrams leave to the unknown word alone, as SRILM does.
@@ -122,7 +127,8 @@ class NgramModel:
                 space (`"skip"`); or an `"error"`.
             vocabulary: N-grams with any other word than these are left out, as by `lmplz --limit_vocab_file`; None
                 allows every word.
-            temporary_folder: Where working files would go; there are none while all is in memory.
+            temporary_folder: Where working files go with `memory`, some 150 bytes for each n-gram; None means the
+                system's. They have no names, and are gone with the model however the program ends.
             lines: With a tokenizer: whether each line of a file is a document, not the whole file.
             text_field: The field of a `.jsonl` line that holds the text.
             text_column: The column of a `.parquet` file that holds the text.
@@ -132,19 +138,19 @@ class NgramModel:
         Raises:
             ValueError: An option out of range or not supported yet; text that spells out a sentence mark; no text;
                 counts without discounts and `discount_fallback=None`.
-            OSError: A file that cannot be read.
+            OSError: A file that cannot be read; no room for working files.
 
         >>> NgramModel.train(["to be or not to be"], order=2, discount_fallback=(0.5, 1, 1.5)).num_ngrams
         13
         """
-        del temporary_folder  # all is in memory
-        _refuse_unsupported(smoothing=smoothing, memory=memory)
+        _refuse_unsupported(smoothing=smoothing)
         options: dict[str, Any] = {
             "prune": _thresholds(prune),
             "vocabulary": None if vocabulary is None else _words(vocabulary),
             "discount_fallback": DEFAULT_FALLBACK if discount_fallback == "auto" else _three(discount_fallback),
             "interpolate_unigrams": interpolate_unigrams,
             "vocab_pad": vocab_pad,
+            "memory": budget(memory, temporary_folder),
             "threads": threads,
         }
         documents = as_documents(source)
@@ -535,7 +541,6 @@ class NgramModel:
 
 _SUPPORTED: dict[str, Any] = {
     "smoothing": "modified_kneser_ney",
-    "memory": None,
 }
 
 

@@ -13,6 +13,7 @@ mod pages;
 mod prefetch;
 pub mod sink;
 pub mod source;
+mod spill;
 pub mod threads;
 
 pub use atomic::AtomicFile;
@@ -22,3 +23,4 @@ pub use error::{Error, Result};
 pub use map::Map;
 pub use pages::{Pages, vec_in_pages};
 pub use prefetch::{prefetch, prefetch_far};
+pub use spill::{Sink, Spill, Stream};

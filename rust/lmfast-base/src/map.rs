@@ -24,12 +24,18 @@ impl Map {
         if metadata.is_dir() {
             return Err(Error::format(&path, "this is a folder, a file was expected"));
         }
-        if metadata.len() == 0 {
+        Self::of_file(&file, path)
+    }
+
+    /// Maps a whole file that is open, which `path` stands for in messages.
+    pub(crate) fn of_file(file: &File, path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref().to_owned();
+        if file.metadata().map_err(Error::io(&path))?.len() == 0 {
             return Ok(Self { path, bytes: None });
         }
         // SAFETY: the map is read-only and lives as long as `self`. As with every map, another process that cuts the
         // file short makes a read fault; lmfast itself replaces files by renaming and never writes into one in place.
-        let bytes = unsafe { memmap2::Mmap::map(&file) }.map_err(Error::io(&path))?;
+        let bytes = unsafe { memmap2::Mmap::map(file) }.map_err(Error::io(&path))?;
         Ok(Self { path, bytes: Some(bytes) })
     }
 
@@ -88,6 +94,19 @@ impl Map {
         if let Some(bytes) = &self.bytes {
             // Advice only: what is not read now is read when touched.
             let _ = bytes.advise_range(memmap2::Advice::WillNeed, offset, length);
+        }
+    }
+
+    /// Lets go of a range of bytes that is not read again soon, so that it does not count as memory of this process.
+    pub fn release(&self, offset: usize, length: usize) {
+        #[cfg(unix)]
+        if let Some(bytes) = &self.bytes {
+            let end = offset.saturating_add(length).min(bytes.len());
+            if offset < end {
+                // SAFETY: the map is read-only and of a file, so pages that are dropped are read from it again when touched.
+                let _ =
+                    unsafe { bytes.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, offset, end - offset) };
+            }
         }
     }
 

@@ -21,13 +21,13 @@ pub(crate) struct Statistics {
 }
 
 impl Statistics {
-    fn add(&mut self, count: u32) {
+    pub(crate) fn add(&mut self, count: u32) {
         if let Some(number) = self.with_count.get_mut(count as usize) {
             *number += 1;
         }
     }
 
-    fn sum(mut self, other: Self) -> Self {
+    pub(crate) fn sum(mut self, other: Self) -> Self {
         for (mine, theirs) in self.with_count.iter_mut().zip(other.with_count) {
             *mine += theirs;
         }

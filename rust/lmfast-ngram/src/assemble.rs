@@ -112,7 +112,7 @@ impl Nodes {
 }
 
 /// Logarithms of numbers that come again and again, as back-off weights do.
-struct Log10 {
+pub(crate) struct Log10 {
     known: [(f32, f32); 64],
 }
 
@@ -123,7 +123,7 @@ impl Default for Log10 {
 }
 
 impl Log10 {
-    fn of(&mut self, number: f32) -> f32 {
+    pub(crate) fn of(&mut self, number: f32) -> f32 {
         let slot = &mut self.known[(number.to_bits().wrapping_mul(0x9e37_79b9) >> 26) as usize];
         if slot.0.to_bits() != number.to_bits() {
             *slot = (number, number.log10());

@@ -97,7 +97,7 @@ impl Corpus {
 }
 
 /// How many words a model has of a vocabulary of tokens.
-fn vocabulary_size(vocab_size: u32) -> Result<u32> {
+pub(crate) fn vocabulary_size(vocab_size: u32) -> Result<u32> {
     vocab_size.checked_add(SPECIALS).filter(|&size| size < u32::MAX).ok_or_else(|| {
         let most = u32::MAX - SPECIALS - 1;
         Error::invalid(format!("vocab_size={vocab_size}: at most {most} words can be told apart"))

@@ -134,9 +134,8 @@ struct Shape {
 /// # Errors
 /// [`Error::Invalid`] for 2^32 n-grams of one order or more.
 pub(crate) fn count(corpus: &Corpus, order: usize, all: bool, control: &Control) -> Result<Counted> {
-    let bits = (u32::BITS - corpus.vocabulary_size().leading_zeros()) as usize;
-    let (per_limb, in_last) = (128 / bits, (128 - PLACE_BITS) / bits);
-    match (order - 1).saturating_sub(in_last).div_ceil(per_limb) + 1 {
+    let bits = Packing::bits(corpus.vocabulary_size());
+    match Packing::new(order, bits).limbs() {
         1 => count_wide::<1>(corpus, order, bits, all, control),
         2 => count_wide::<2>(corpus, order, bits, all, control),
         3 => count_wide::<3>(corpus, order, bits, all, control),
@@ -160,8 +159,8 @@ fn count_wide<const LIMBS: usize>(
         let part = Part { first_words: 0..size, levels, bases: vec![0] };
         return Ok(Counted::new(vec![part], vec![size as usize]));
     }
-    let packing = Packing { order, bits, per_limb: 128 / bits };
-    let mut places = buckets(corpus, &tokens, control)?;
+    let packing = Packing::new(order, bits);
+    let mut places = buckets(corpus.ids(), 0..corpus.ids().len(), &tokens, control)?;
     let mut shapes = Pages::<Shape>::zeroed(places.len());
     control.begin("counting n-grams", places.len() as u64);
     let work = parts(&tokens, &mut places, &mut shapes);
@@ -184,7 +183,7 @@ fn count_wide<const LIMBS: usize>(
                 }
                 Record::<LIMBS>::new(ids, place, packing)
             }));
-            records.sort_unstable_by(|a, b| if a.is_before(b) { Ordering::Less } else { Ordering::Greater });
+            Record::sort(records);
             levels.walk(records, packing, bucket_places, bucket_shapes);
             control.advance(size as u64);
         }
@@ -216,12 +215,12 @@ fn occurrences(corpus: &Corpus) -> Vec<u32> {
 }
 
 /// How many windows begin with a word.
-fn bucket_size(tokens: &[u32], word: u32) -> usize {
+pub(crate) fn bucket_size(tokens: &[u32], word: u32) -> usize {
     if word == END { 0 } else { tokens[word as usize] as usize }
 }
 
-/// The places of all tokens but `</s>`, by their word.
-fn buckets(corpus: &Corpus, tokens: &[u32], control: &Control) -> Result<Pages<u32>> {
+/// The places in `own` of all tokens but `</s>`, by their word; `tokens` is how often each word occurs there.
+pub(crate) fn buckets(ids: &[u32], own: Range<usize>, tokens: &[u32], control: &Control) -> Result<Pages<u32>> {
     let mut next = Vec::with_capacity(tokens.len());
     let mut total = 0;
     for word in 0..tokens.len() as u32 {
@@ -244,7 +243,7 @@ fn buckets(corpus: &Corpus, tokens: &[u32], control: &Control) -> Result<Pages<u
     }
     shares.into_par_iter().try_for_each(|(words, start, mine)| {
         let mut next: Vec<u32> = next[words.clone()].iter().map(|at| (at - start) as u32).collect();
-        for (ids, place) in corpus.ids().chunks(1 << 16).zip((0..).step_by(1 << 16)) {
+        for (ids, place) in ids[own.clone()].chunks(1 << 16).zip((own.start as u32..).step_by(1 << 16)) {
             control.check()?;
             for (&id, place) in ids.iter().zip(place..) {
                 if let Some(at) = next.get_mut((id as usize).wrapping_sub(words.start))
@@ -284,18 +283,36 @@ fn parts<'a>(
 
 /// How words are packed.
 #[derive(Clone, Copy)]
-struct Packing {
+pub(crate) struct Packing {
     order: usize,
     bits: usize,
     per_limb: usize,
 }
 
+impl Packing {
+    /// For windows of as many words as the order, each of as many bits.
+    pub(crate) fn new(order: usize, bits: usize) -> Self {
+        Self { order, bits, per_limb: 128 / bits }
+    }
+
+    /// The bits of every word of a vocabulary.
+    pub(crate) fn bits(vocabulary_size: u32) -> usize {
+        (u32::BITS - vocabulary_size.leading_zeros()) as usize
+    }
+
+    /// How many limbs a record needs.
+    pub(crate) fn limbs(&self) -> usize {
+        let in_last = (128 - PLACE_BITS) / self.bits;
+        (self.order - 1).saturating_sub(in_last).div_ceil(self.per_limb) + 1
+    }
+}
+
 /// A window: the words behind its first from the highest bits down, 0 behind `</s>`, and its place in the lowest bits.
 #[derive(Clone, Copy)]
-struct Record<const LIMBS: usize>([u128; LIMBS]);
+pub(crate) struct Record<const LIMBS: usize>([u128; LIMBS]);
 
 impl<const LIMBS: usize> Record<LIMBS> {
-    fn new(ids: &[u32], place: u32, packing: Packing) -> Self {
+    pub(crate) fn new(ids: &[u32], place: u32, packing: Packing) -> Self {
         let mut limbs = [0; LIMBS];
         let start = place as usize + 1;
         let window = ids.get(start..ids.len().min(start + packing.order - 1)).unwrap_or_default();
@@ -313,6 +330,11 @@ impl<const LIMBS: usize> Record<LIMBS> {
         Self(limbs)
     }
 
+    /// Sorts windows of a bucket, no two of which have the same place.
+    pub(crate) fn sort(records: &mut [Self]) {
+        records.sort_unstable_by(|a, b| if a.is_before(b) { Ordering::Less } else { Ordering::Greater });
+    }
+
     fn is_before(&self, other: &Self) -> bool {
         for (mine, theirs) in self.0.iter().zip(&other.0) {
             if mine != theirs {
@@ -327,7 +349,7 @@ impl<const LIMBS: usize> Record<LIMBS> {
     }
 
     /// The word at some distance behind the first, from 0 up.
-    fn word(&self, distance: usize, packing: Packing) -> u32 {
+    pub(crate) fn word(&self, distance: usize, packing: Packing) -> u32 {
         let (limb, place) =
             if LIMBS == 1 { (0, distance) } else { (distance / packing.per_limb, distance % packing.per_limb) };
         let mask = u32::MAX >> (u32::BITS as usize - packing.bits);
@@ -336,7 +358,7 @@ impl<const LIMBS: usize> Record<LIMBS> {
 
     /// How many words behind the first this has in common with another window of the bucket; all there can be if they are
     /// the same.
-    fn shared(&self, other: &Self, packing: Packing) -> usize {
+    pub(crate) fn shared(&self, other: &Self, packing: Packing) -> usize {
         let all = packing.order - 1;
         for (limb, (mine, theirs)) in self.0.iter().zip(&other.0).enumerate() {
             if mine != theirs {

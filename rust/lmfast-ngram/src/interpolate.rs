@@ -29,9 +29,19 @@ pub(crate) fn unigrams(
     uniform: f32,
     interpolate: bool,
 ) -> Pages<f32> {
-    let counts = || counted.parts.iter().flat_map(|part| adjusted.of(part)).copied().zip(0..);
-    let context = Context::new(counts().map(|(count, id)| (count, kept.keeps(0, id))), discount);
-    let probability = |(count, id)| {
+    let counts = counted.parts.iter().flat_map(|part| adjusted.of(part)).copied().zip(0..);
+    unigram_probabilities(counts.map(|(count, id)| (count, kept.keeps(0, id))), discount, uniform, interpolate)
+}
+
+/// [`unigrams`] given the adjusted count of each, and whether it is kept.
+pub(crate) fn unigram_probabilities(
+    counts: impl Iterator<Item = (u32, bool)> + Clone,
+    discount: &Discount,
+    uniform: f32,
+    interpolate: bool,
+) -> Pages<f32> {
+    let context = Context::new(counts.clone(), discount);
+    let probability = |((count, _), id)| {
         let own = discount.apply(count) / context.denominator;
         match id {
             BEGIN => 1.0,
@@ -40,8 +50,8 @@ pub(crate) fn unigrams(
             _ => own,
         }
     };
-    let mut probabilities = Pages::zeroed(counted.sizes[0]);
-    probabilities.iter_mut().zip(counts().map(probability)).for_each(|(slot, probability)| *slot = probability);
+    let mut probabilities = Pages::zeroed(counts.clone().count());
+    probabilities.iter_mut().zip(counts.zip(0..).map(probability)).for_each(|(slot, probability)| *slot = probability);
     probabilities
 }
 

@@ -13,7 +13,8 @@
 //! | 5 | `interpolate` | both | interpolated probabilities |
 //! | 6 | `assemble` | those | the nodes of a [`Model`] |
 //!
-//! `compact` is another form of a model, of few bytes an n-gram. `pipeline` wires the stages, order by order. The trie is read from the first word on: a context's successors lie together.
+//! `pipeline` wires them, order by order; `external` has the same stages within a budget of memory; `compact` is another form
+//! of a model, of few bytes an n-gram. The trie is read from the first word on: a context's successors lie together.
 //! All logarithms are to base 10.
 
 mod adjust;
@@ -24,6 +25,7 @@ pub mod corpus;
 mod count;
 pub mod discount;
 mod distribution;
+mod external;
 mod generate;
 mod grams;
 mod index;
@@ -40,6 +42,7 @@ pub mod words;
 #[cfg(test)]
 mod naive;
 
+pub use external::{Budget, Spool, count_ngrams_within, estimate_within};
 pub use generate::Sampling;
 pub use grams::{Grams, count_ngrams};
 pub use model::{Kind, Model, State};

@@ -54,7 +54,7 @@ pub fn estimate(
     options: &Options,
     control: &Control,
 ) -> Result<(Model, Report)> {
-    let thresholds = check(&corpus, &vocabulary, kind, options)?;
+    let thresholds = check(corpus.vocabulary_size(), &vocabulary, kind, options)?;
     let (order, fallback) = (options.order, options.discount_fallback);
     let allowed = options.vocabulary.as_ref().map(|words| allowed(&vocabulary, words));
     let prunes = allowed.is_some() || thresholds.iter().any(|&threshold| threshold > 0);
@@ -69,13 +69,7 @@ pub fn estimate(
     let adjusted = adjust(&counted, 0, &last, control)?;
     let discount = Discount::estimate(1, &adjusted.statistics, fallback)?;
     report.discounts.push(discount);
-    let mut counts = counted.parts.iter().flat_map(|part| adjusted.of(part)).skip(SPECIALS as usize);
-    if !options.interpolate_unigrams && counts.any(|&count| count == 0) {
-        return Err(Error::invalid(
-            "interpolate_unigrams=False leaves no probability to tokens of the vocabulary that do not occur: \
-             train with interpolate_unigrams=True",
-        ));
-    }
+    check_unigrams(counted.parts.iter().flat_map(|part| adjusted.of(part)).copied(), options)?;
     let words = u64::from(kept.number(0, counted.sizes[0] as u32) - 1).max(options.vocab_pad);
     let uniform = (1.0 / f64::from(words as f32)) as f32;
     let mut probabilities = unigrams(&counted, &kept, &adjusted, &discount, uniform, options.interpolate_unigrams);
@@ -101,8 +95,19 @@ pub fn estimate(
     Ok((nodes.finish(vocabulary, kind).with_recipe(recipe), report))
 }
 
+/// Refuses adjusted counts of words that the options leave without a probability.
+pub(crate) fn check_unigrams(counts: impl Iterator<Item = u32>, options: &Options) -> Result<()> {
+    if options.interpolate_unigrams || !counts.skip(SPECIALS as usize).any(|count| count == 0) {
+        return Ok(());
+    }
+    Err(Error::invalid(
+        "interpolate_unigrams=False leaves no probability to tokens of the vocabulary that do not occur: \
+         train with interpolate_unigrams=True",
+    ))
+}
+
 /// Which words of a vocabulary are among these.
-fn allowed(vocabulary: &Vocabulary, words: &[String]) -> Vec<bool> {
+pub(crate) fn allowed(vocabulary: &Vocabulary, words: &[String]) -> Vec<bool> {
     let (lookup, mut allowed) = (vocabulary.lookup(), vec![false; vocabulary.len()]);
     for word in words {
         if let Some(id) = lookup.find(word.as_bytes()) {
@@ -121,10 +126,10 @@ pub(crate) fn check_order(order: usize) -> Result<()> {
 }
 
 /// Checks the options; gives the pruning threshold of each order.
-fn check(corpus: &Corpus, vocabulary: &Vocabulary, kind: Kind, options: &Options) -> Result<Vec<u64>> {
+pub(crate) fn check(vocabulary_size: u32, vocabulary: &Vocabulary, kind: Kind, options: &Options) -> Result<Vec<u64>> {
     check_order(options.order)?;
-    if vocabulary.len() != corpus.vocabulary_size() as usize {
-        let (words, ids) = (vocabulary.len(), corpus.vocabulary_size());
+    if vocabulary.len() != vocabulary_size as usize {
+        let (words, ids) = (vocabulary.len(), vocabulary_size);
         return Err(Error::invalid(format!("the vocabulary spells {words} words, the text's ids are of {ids}")));
     }
     let thresholds = thresholds(&options.prune, options.order)?;

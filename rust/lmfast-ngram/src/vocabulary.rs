@@ -32,6 +32,11 @@ impl Vocabulary {
         self.ends.as_slice().len()
     }
 
+    /// How many bytes it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.text.as_slice().len() + size_of_val(self.ends.as_slice()) + size_of_val(self.slots.as_slice())
+    }
+
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

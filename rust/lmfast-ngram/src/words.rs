@@ -12,6 +12,7 @@ use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 
 use crate::corpus::{BEGIN, Corpus, END, UNKNOWN};
+use crate::external::Spool;
 use crate::vocabulary::{Builder, Lookup, Vocabulary};
 
 /// What a `<unk>` spelled out in the text is. The sentence marks `<s>` and `</s>` are left out by [`Skip`](Self::Skip)
@@ -41,12 +42,23 @@ pub struct Reader {
     /// The ids of sentence marks that are ordinary words.
     marks: Vec<(&'static str, Option<u32>)>,
     ids: Vec<u32>,
+    /// Where the ids go after each group of batches; nothing keeps them in memory.
+    spool: Option<Spool>,
 }
 
 impl Reader {
     /// Holds no text yet.
     pub fn new(unknown: Unknown) -> Self {
-        Self { unknown, vocabulary: Builder::new(), marks: vec![("<s>", None), ("</s>", None)], ids: Vec::new() }
+        let marks = vec![("<s>", None), ("</s>", None)];
+        Self { unknown, vocabulary: Builder::new(), marks, ids: Vec::new(), spool: None }
+    }
+
+    /// The same, with the sentences in a working file in a folder.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if no file can be made there.
+    pub fn spooling(unknown: Unknown, folder: &Path) -> Result<Self> {
+        Ok(Self { spool: Some(Spool::create(folder)?), ..Self::new(unknown) })
     }
 
     /// Reads documents. `file` is where they come from, one a line, for messages. Uses the current pool of threads; the
@@ -83,6 +95,10 @@ impl Reader {
                 documents_before += documents.len() as u64;
                 control.advance(documents.source_bytes);
             }
+            if let Some(spool) = &mut self.spool {
+                spool.push(&self.ids)?;
+                self.ids.clear();
+            }
             group = next?;
         }
         Ok(())
@@ -98,7 +114,7 @@ impl Reader {
 
     /// Whether there is no sentence yet.
     pub fn is_empty(&self) -> bool {
-        self.ids.is_empty()
+        self.ids.is_empty() && self.spool.as_ref().is_none_or(Spool::is_empty)
     }
 
     /// The sentences, and the words behind their ids.
@@ -108,6 +124,16 @@ impl Reader {
     pub fn finish(self) -> Result<(Corpus, Vocabulary)> {
         let corpus = Corpus::from_sentences(&self.ids, self.vocabulary.len() as u32)?;
         Ok((corpus, self.vocabulary.finish()))
+    }
+
+    /// The sentences of a reader that is [`spooling`](Self::spooling), and the words behind their ids.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if there is no sentence.
+    pub fn finish_spooled(self) -> Result<(Spool, Vocabulary)> {
+        let size = self.vocabulary.len() as u32;
+        let spool = self.spool.ok_or_else(|| Error::invalid("the text was read into memory"))?;
+        Ok((spool.closed(size)?, self.vocabulary.finish()))
     }
 }
 

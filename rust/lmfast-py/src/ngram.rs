@@ -10,7 +10,8 @@ use lmfast_base::{Control, Error, Result, threads};
 use lmfast_ngram::corpus::{Corpus, SPECIALS};
 use lmfast_ngram::words::{Reader, Unknown};
 use lmfast_ngram::{
-    Grams, Kind, Model, Options, Report, Sampling, State, TokenScore, Vocabulary, count_ngrams, estimate,
+    Budget, Grams, Kind, Model, Options, Report, Sampling, Spool, State, TokenScore, Vocabulary, count_ngrams,
+    count_ngrams_within, estimate, estimate_within,
 };
 use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1};
 use pyo3::prelude::*;
@@ -132,6 +133,11 @@ fn options(
     Options { order, prune, vocabulary, discount_fallback, interpolate_unigrams, vocab_pad }
 }
 
+/// The budget of bytes and the folder of working files, if there is one.
+fn budget(memory: Option<(u64, PathBuf)>) -> Option<Budget> {
+    memory.map(|(bytes, folder)| Budget { bytes: (bytes as usize).max(Budget::LEAST_BYTES), folder })
+}
+
 fn in_pool<T: Send>(threads: Option<usize>, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     threads::pool(threads)?.install(work)
 }
@@ -177,7 +183,7 @@ impl Lines {
 impl NgramModel {
     /// Estimates a model of the white-space words of text.
     #[staticmethod]
-    #[pyo3(signature = (source, order, *, text_field, text_column, prune, vocabulary, discount_fallback, interpolate_unigrams, vocab_pad, unk, threads, progress))]
+    #[pyo3(signature = (source, order, *, text_field, text_column, prune, vocabulary, discount_fallback, interpolate_unigrams, vocab_pad, unk, memory, threads, progress))]
     #[expect(clippy::too_many_arguments, reason = "one for each option of the Python face")]
     fn train_words(
         py: Python<'_>,
@@ -191,6 +197,7 @@ impl NgramModel {
         interpolate_unigrams: bool,
         vocab_pad: u64,
         unk: &str,
+        memory: Option<(u64, PathBuf)>,
         threads: Option<usize>,
         progress: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
@@ -207,8 +214,15 @@ impl NgramModel {
         };
         let source = Lines::open(source, text_field, text_column)?;
         let options = options(order, prune, vocabulary, discount_fallback, interpolate_unigrams, vocab_pad);
+        let budget = budget(memory);
         let trained = gate::run(py, progress, |control| {
             in_pool(threads, || {
+                if let Some(budget) = &budget {
+                    let mut reader = Reader::spooling(unknown, &budget.folder)?;
+                    source.read(&mut reader, control)?;
+                    let (spool, vocabulary) = reader.finish_spooled()?;
+                    return estimate_within(spool, vocabulary, Kind::Words, &options, budget, control);
+                }
                 let mut reader = Reader::new(unknown);
                 source.read(&mut reader, control)?;
                 let (corpus, vocabulary) = reader.finish()?;
@@ -220,7 +234,7 @@ impl NgramModel {
 
     /// Estimates a model of token ids; `spellings` are the tokens of the whole vocabulary.
     #[staticmethod]
-    #[pyo3(signature = (tokens, offsets, spellings, order, *, prune, vocabulary, discount_fallback, interpolate_unigrams, vocab_pad, threads, progress))]
+    #[pyo3(signature = (tokens, offsets, spellings, order, *, prune, vocabulary, discount_fallback, interpolate_unigrams, vocab_pad, memory, threads, progress))]
     #[expect(clippy::too_many_arguments, reason = "one for each option of the Python face")]
     fn train_tokens(
         py: Python<'_>,
@@ -233,14 +247,21 @@ impl NgramModel {
         discount_fallback: Option<(f32, f32, f32)>,
         interpolate_unigrams: bool,
         vocab_pad: u64,
+        memory: Option<(u64, PathBuf)>,
         threads: Option<usize>,
         progress: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let options = options(order, prune, vocabulary, discount_fallback, interpolate_unigrams, vocab_pad);
         let offsets = offsets.as_slice()?;
         let vocab_size = spellings.len() as u32;
+        let budget = budget(memory);
         let trained = with_tokens!(tokens, slice => gate::run(py, progress, |control| {
             in_pool(threads, || {
+                if let Some(budget) = &budget {
+                    let spool = Spool::from_tokens(slice, offsets, vocab_size, &budget.folder, control)?;
+                    let vocabulary = Vocabulary::of_tokens(spellings);
+                    return estimate_within(spool, vocabulary, Kind::Tokens, &options, budget, control);
+                }
                 let corpus = Corpus::from_tokens(slice, offsets, vocab_size, control)?;
                 estimate(corpus, Vocabulary::of_tokens(spellings), Kind::Tokens, &options, control)
             })
@@ -519,19 +540,28 @@ fn counts(py: Python<'_>, grams: Grams) -> Counts<'_> {
 
 /// Counts the n-grams of the white-space words of text: their words one behind the other, the counts, and the words.
 #[pyfunction]
-#[pyo3(signature = (source, order, *, text_field, text_column, threads, progress))]
+#[pyo3(signature = (source, order, *, text_field, text_column, memory, threads, progress))]
+#[expect(clippy::too_many_arguments, reason = "one for each option of the Python face")]
 pub(crate) fn count_words<'py>(
     py: Python<'py>,
     source: &Bound<'_, PyAny>,
     order: usize,
     text_field: String,
     text_column: String,
+    memory: Option<(u64, PathBuf)>,
     threads: Option<usize>,
     progress: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<(Counts<'py>, Vec<String>)> {
     let source = Lines::open(source, text_field, text_column)?;
+    let budget = budget(memory);
     let (grams, vocabulary) = gate::run(py, progress, |control| {
         in_pool(threads, || {
+            if let Some(budget) = &budget {
+                let mut reader = Reader::spooling(Unknown::AllWords, &budget.folder)?;
+                source.read(&mut reader, control)?;
+                let (spool, vocabulary) = reader.finish_spooled()?;
+                return Ok((count_ngrams_within(spool, order, budget, control)?, vocabulary));
+            }
             let mut reader = Reader::new(Unknown::AllWords);
             source.read(&mut reader, control)?;
             let (corpus, vocabulary) = reader.finish()?;
@@ -544,19 +574,25 @@ pub(crate) fn count_words<'py>(
 
 /// Counts the n-grams of token ids: their ids one behind the other, and the counts.
 #[pyfunction]
-#[pyo3(signature = (tokens, offsets, vocab_size, order, *, threads, progress))]
+#[pyo3(signature = (tokens, offsets, vocab_size, order, *, memory, threads, progress))]
+#[expect(clippy::too_many_arguments, reason = "one for each option of the Python face")]
 pub(crate) fn count_tokens<'py>(
     py: Python<'py>,
     tokens: Tokens<'_>,
     offsets: PyReadonlyArray1<'_, u64>,
     vocab_size: u32,
     order: usize,
+    memory: Option<(u64, PathBuf)>,
     threads: Option<usize>,
     progress: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<Counts<'py>> {
-    let offsets = offsets.as_slice()?;
+    let (offsets, budget) = (offsets.as_slice()?, budget(memory));
     let grams = with_tokens!(tokens, slice => gate::run(py, progress, |control| {
         in_pool(threads, || {
+            if let Some(budget) = &budget {
+                let spool = Spool::from_tokens(slice, offsets, vocab_size, &budget.folder, control)?;
+                return count_ngrams_within(spool, order, budget, control);
+            }
             count_ngrams(&Corpus::from_tokens(slice, offsets, vocab_size, control)?, order, control)
         })
     }))?;

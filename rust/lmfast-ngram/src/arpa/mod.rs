@@ -5,5 +5,6 @@
 //! weight. `\end\` closes the file. What is written has the bytes of `lmplz`: sections in suffix order of word ids,
 //! numbers in the fewest digits that single precision reads back.
 
+mod order;
 mod read;
 mod write;

@@ -4,25 +4,22 @@ use std::fs::File;
 use std::io::Write;
 use std::ops::Range;
 use std::path::Path;
-use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use lmfast_base::{AtomicFile, Control, Error, Pages, Result, prefetch};
+use lmfast_base::{AtomicFile, Control, Error, Result, prefetch};
 use rayon::prelude::*;
 
+use super::order::{BACKOFF, NODE, RELEASED, Section, Slots, Sorted, Sorter};
 use crate::corpus::{SPECIALS, UNKNOWN};
-use crate::model::{Model, View};
+use crate::model::Model;
 
 /// Lines are made in pieces of this many n-grams.
 const PIECE: usize = 1 << 14;
 
-/// Nodes are read in blocks of this many, asked for a block ahead.
-const BLOCK: usize = 1 << 6;
-
-/// How many nodes ahead memory is asked for.
+/// How many n-grams ahead memory is asked for.
 const AHEAD: usize = 32;
 
 impl Model {
@@ -86,51 +83,30 @@ impl Model {
         spellings: &[&str],
         control: &Control,
     ) -> Result<()> {
-        let view = self.view();
         let counts = self.counts();
         let sizes = counts.iter().zip(1..).map(|(count, order)| format!("ngram {order}={count}\n"));
         let header = format!("\\data\\\n{}", sizes.collect::<String>());
         file.write_all(header.as_bytes()).map_err(Error::io(path))?;
         let short: Vec<Short> = spellings.iter().map(|word| Short::new(word)).collect();
-        let mut section = Section::unigrams(&view);
-        loop {
-            let order = section.order;
+        let mut below = Section::empty();
+        let mut firsts: Vec<u32> = (1..=self.view().num_words() + 1).collect();
+        for order in 1..=self.order() {
             file.write_all(format!("\n\\{order}-grams:\n").as_bytes()).map_err(Error::io(path))?;
-            let lines = Lines { view, spellings, short: &short, section: &section };
-            let size = section.len();
-            let mut words = vec![0; if order < self.order() { size * order } else { 0 }];
-            let mut words_left = words.as_mut_slice();
-            // The pieces made before are written while the next ones are made.
-            let batch = 4 * rayon::current_num_threads();
-            let (mut made, mut written) = (vec![Vec::new(); batch], vec![Vec::new(); batch]);
-            for start in (0..=size).step_by(PIECE * batch) {
-                control.check()?;
-                let end = size.min(start + PIECE * batch);
-                let mine;
-                (mine, words_left) =
-                    words_left.split_at_mut(if order < self.order() { (end - start) * order } else { 0 });
-                let mut pieces: Vec<&mut [u32]> = mine.chunks_mut(PIECE * order).collect();
-                pieces.resize_with(batch, Default::default);
-                std::mem::swap(&mut made, &mut written);
-                let (outcome, ()) = rayon::join(
-                    || written.iter().try_for_each(|piece: &Vec<u8>| file.write_all(piece)).map_err(Error::io(path)),
-                    || {
-                        let texts = made.par_iter_mut().zip(pieces).enumerate();
-                        texts.for_each(|(number, (text, words))| {
-                            let start = end.min(start + number * PIECE);
-                            lines.write(start..end.min(start + PIECE), words, text);
-                        });
-                    },
-                );
-                outcome?;
-                control.advance((end - start) as u64);
+            let sorter = Sorter::new(self, order, &below, &firsts, control)?;
+            let is_highest = order == self.order();
+            let mut section = Section::new(if is_highest { 0 } else { sorter.len() }, order, self.budget.as_ref())?;
+            let keep = (section.nodes.slots(), section.words.slots());
+            let mut place = 0;
+            for keys in sorter.ranges(control)? {
+                let sorted = sorter.sort(keys, control)?;
+                let lines = Lines { model: self, spellings, short: &short, below: &below, sorted: &sorted };
+                lines.write_all(place, (!is_highest).then_some(&keep), file, path, control)?;
+                place += sorted.len();
             }
-            made.iter().try_for_each(|piece| file.write_all(piece)).map_err(Error::io(path))?;
-            if order == self.order() {
-                return file.write_all(b"\n\\end\\\n").map_err(Error::io(path));
-            }
-            section = section.next(&view, words, control)?;
+            firsts = first_nodes(self, &firsts);
+            below = section;
         }
+        file.write_all(b"\n\\end\\\n").map_err(Error::io(path))
     }
 }
 
@@ -150,109 +126,19 @@ fn while_flushing<T>(file: &File, work: impl FnOnce() -> T) -> T {
     })
 }
 
-/// The n-grams of one order in suffix order: the last word is compared first, then the one before it, and so on.
-struct Section {
-    order: usize,
-    /// Of each n-gram its node, and behind it its first word.
-    entries: Pages<u32>,
-    /// Where the n-grams begin that end with each n-gram of the order below, and how many n-grams there are.
-    starts: Vec<u32>,
-    /// The words of each n-gram of the order below.
-    suffixes: Vec<u32>,
-    /// Whether some end with an n-gram that is not in the order below.
-    is_incomplete: bool,
-}
-
-impl Section {
-    fn unigrams(view: &View<'_>) -> Self {
-        let size = view.num_words();
-        let mut entries = Pages::zeroed(2 * size as usize);
-        for (entry, word) in entries.chunks_exact_mut(2).zip(0..) {
-            entry.copy_from_slice(&[word + 1, word]);
+/// For each word the first node of the level above whose n-gram begins with it, and where that level ends, given those of a
+/// level.
+fn first_nodes(model: &Model, firsts: &[u32]) -> Vec<u32> {
+    let view = model.view();
+    let mut released = firsts.first().copied().unwrap_or(0);
+    let above = firsts.iter().map(|&node| {
+        if node >= released + RELEASED {
+            model.release(released..node);
+            released = node;
         }
-        Self { order: 1, entries, starts: vec![0, size], suffixes: Vec::new(), is_incomplete: false }
-    }
-
-    fn len(&self) -> usize {
-        self.entries.len() / 2
-    }
-
-    /// The n-grams of the next order, given the words of these.
-    ///
-    /// Nodes are numbered by their first word first, so those with the same suffix have their first words in rising order:
-    /// to sort by the suffix alone, keeping the order of equals, is enough.
-    fn next(&self, view: &View<'_>, words: Vec<u32>, control: &Control) -> Result<Self> {
-        let level = self.order + 1;
-        let (start_below, start, end) =
-            (view.level_starts[level - 1], view.level_starts[level], view.level_starts[level + 1]);
-        let mut next = Pages::<u32>::zeroed((start - start_below) as usize);
-        // A suffix that is not in the order below comes from a file that leaves such n-grams out.
-        let place = |node| view.suffix(node).checked_sub(start_below).map_or(0, |place| place as usize);
-        // Every thread goes through all nodes and takes those whose suffixes are its own.
-        let share = next.len().div_ceil(rayon::current_num_threads()).max(1);
-        next.par_chunks_mut(share).enumerate().try_for_each(|(number, mine)| {
-            control.check()?;
-            for node in start..end {
-                let ahead = node.saturating_add(AHEAD as u32).min(end - 1);
-                prefetch(mine, place(ahead).wrapping_sub(number * share));
-                let at = place(node).wrapping_sub(number * share);
-                let is_mine = at < mine.len();
-                mine[if is_mine { at } else { 0 }] += u32::from(is_mine);
-            }
-            control.check()
-        })?;
-        let (mut starts, mut total) = (Vec::with_capacity(self.len() + 1), 0);
-        for (number, entry) in self.entries.chunks_exact(2).enumerate() {
-            if let Some(ahead) = self.entries.get(2 * (number + AHEAD)) {
-                prefetch(&next, (ahead - start_below) as usize);
-            }
-            starts.push(total);
-            let size = &mut next[(entry[0] - start_below) as usize];
-            (total, *size) = (total + *size, total);
-        }
-        starts.push(total);
-        let firsts = first_nodes(view, level);
-        let mut entries = Pages::<u32>::zeroed(2 * total as usize);
-        let slots = entries.as_atomic();
-        next.par_chunks_mut(share).enumerate().try_for_each(|(number, mine)| {
-            for (word, nodes) in (0..).zip(firsts.windows(2)) {
-                control.check()?;
-                for node in nodes[0]..nodes[1] {
-                    let ahead = node.saturating_add(AHEAD as u32).min(end - 1);
-                    prefetch(mine, place(ahead).wrapping_sub(number * share));
-                    if let Some(next) = mine.get_mut(place(node).wrapping_sub(number * share)) {
-                        let at = 2 * *next as usize;
-                        slots[at].store(node, Relaxed);
-                        slots[at + 1].store(word, Relaxed);
-                        *next += 1;
-                    }
-                }
-            }
-            Ok(())
-        })?;
-        let is_incomplete = (start..end).into_par_iter().any(|node| view.suffix(node) < start_below);
-        Ok(Self { order: level, entries, starts, suffixes: words, is_incomplete })
-    }
-}
-
-/// For each word the first node of a level whose n-gram begins with it, and where the level ends.
-fn first_nodes(view: &View<'_>, level: usize) -> Vec<u32> {
-    let mut nodes: Vec<u32> = (1..=view.num_words() + 1).collect();
-    for _ in 1..level {
-        for node in &mut nodes {
-            *node = view.inner.get(*node as usize).map_or(0, |inner| inner.first_child);
-        }
-    }
-    nodes
-}
-
-/// What a line is made from.
-struct Row {
-    node: u32,
-    first_word: u32,
-    spelling: Short,
-    log10_prob: f32,
-    backoff: f32,
+        view.inner.get(node as usize).map_or(0, |inner| inner.first_child)
+    });
+    above.collect()
 }
 
 /// A word of up to 23 bytes, which is copied whole and then cut: that is faster than to copy so many bytes as it has.
@@ -282,77 +168,141 @@ impl Short {
     }
 }
 
+/// What lines are made from.
 struct Lines<'a> {
-    view: View<'a>,
+    model: &'a Model,
     spellings: &'a [&'a str],
     short: &'a [Short],
-    section: &'a Section,
+    below: &'a Section,
+    sorted: &'a Sorted,
+}
+
+/// The text of some lines, and what is kept of their n-grams.
+#[derive(Default)]
+struct Piece {
+    text: Vec<u8>,
+    /// The words of all suffixes.
+    suffixes: Vec<u32>,
+    nodes: Vec<u32>,
+    words: Vec<u32>,
 }
 
 impl Lines<'_> {
-    /// Puts the lines of some n-grams of the section in place of a text. Their words go to `kept`, if it has room.
-    fn write(&self, range: Range<usize>, kept: &mut [u32], text: &mut Vec<u8>) {
-        let Section { order, entries, starts, suffixes, is_incomplete } = self.section;
-        let has_backoff = order + 2 < self.view.level_starts.len();
+    /// Writes the lines of the n-grams, the first of which has this place in the section. Their nodes and words are kept.
+    fn write_all(
+        &self,
+        place: usize,
+        keep: Option<&(Slots<'_>, Slots<'_>)>,
+        file: &mut (impl Write + Send),
+        path: &Path,
+        control: &Control,
+    ) -> Result<()> {
+        let size = self.sorted.len();
+        // The pieces made before are written while the next ones are made.
+        let batch = 4 * rayon::current_num_threads();
+        let new = || (0..batch).map(|_| Piece::default()).collect::<Vec<_>>();
+        let (mut made, mut written) = (new(), new());
+        for start in (0..size).step_by(PIECE * batch) {
+            control.check()?;
+            let end = size.min(start + PIECE * batch);
+            std::mem::swap(&mut made, &mut written);
+            let (outcome, lines) = rayon::join(
+                || written.iter().try_for_each(|piece| file.write_all(&piece.text)).map_err(Error::io(path)),
+                || {
+                    made.par_iter_mut().enumerate().try_for_each(|(number, piece)| {
+                        let start = end.min(start + number * PIECE);
+                        self.write(start..end.min(start + PIECE), piece)?;
+                        if let Some((nodes, words)) = keep {
+                            nodes.write(place + start, &piece.nodes)?;
+                            words.write((place + start) * self.sorted.order, &piece.words)?;
+                        }
+                        Ok(())
+                    })
+                },
+            );
+            outcome.and(lines)?;
+            control.advance((end - start) as u64);
+        }
+        made.iter().try_for_each(|piece| file.write_all(&piece.text)).map_err(Error::io(path))
+    }
+
+    /// Puts the lines of some n-grams in place of those of a piece.
+    fn write(&self, range: Range<usize>, piece: &mut Piece) -> Result<()> {
+        let Sorted { order, stride, entries, ends, first_key, .. } = self.sorted;
+        let Piece { text, suffixes, nodes, words: kept } = piece;
         text.clear();
+        nodes.clear();
+        kept.clear();
+        let (has_node, has_backoff) = (*stride > 2, *order < self.model.order());
+        let key_of = |at: usize| ends.partition_point(|&end| end as usize <= at);
+        let (mut key, last_key) = (key_of(range.start), key_of(range.end.saturating_sub(1)));
+        if range.is_empty() {
+            return Ok(());
+        }
+        let (length, base) = (order - 1, key);
+        let places = (first_key + base) * length..(first_key + last_key + 1) * length;
+        let suffixes = self.below.words.read(places, suffixes)?;
+        let suffix = |key: usize| suffixes.get((key - base) * length..(key + 1 - base) * length).unwrap_or_default();
         let mut words = vec![0; *order];
-        let row = |entry: &[u32]| Row {
-            node: entry[0],
-            first_word: entry[1],
-            spelling: self.short[entry[1] as usize],
-            log10_prob: self.view.log10_prob(entry[0]),
-            backoff: self.view.backoff(entry[0]),
-        };
-        let mut suffix = starts.partition_point(|&start| start as usize <= range.start).saturating_sub(1);
-        let mut kept = kept.chunks_exact_mut(*order);
+        // Where in the text the suffix of the line before is spelled, if it is that of this one.
+        let mut spelled = None::<Range<usize>>;
         let mut number = Number::default();
-        let mut rows = Vec::with_capacity(BLOCK);
-        for start in range.clone().step_by(BLOCK) {
-            let ahead = range.end.min(start + BLOCK)..range.end.min(start + 2 * BLOCK);
-            for entry in entries[2 * ahead.start..2 * ahead.end].chunks_exact(2) {
-                prefetch(self.view.inner, entry[0] as usize);
-                prefetch(self.view.leaves, (entry[0] as usize).wrapping_sub(self.view.inner.len() - 1));
-                prefetch(self.short, entry[1] as usize);
+        for at in range {
+            if let Some(&ahead) = entries.get((at + AHEAD) * stride) {
+                prefetch(self.short, ahead as usize);
             }
-            let entries = &entries[2 * start..2 * range.end.min(start + BLOCK)];
-            // Gathered ahead of the formatting, so that the memory is asked for many nodes at once.
-            rows.clear();
-            rows.extend(entries.chunks_exact(2).map(row));
-            for (row, at) in rows.iter().zip(start..) {
-                while starts.get(suffix + 1).is_some_and(|&start| start as usize <= at) {
-                    suffix += 1;
+            let entry = &entries[at * stride..(at + 1) * stride];
+            while ends[key] as usize <= at {
+                key += 1;
+                spelled = None;
+                for &word in suffix((key + AHEAD / 2).min(last_key)) {
+                    prefetch(self.short, word as usize);
                 }
-                words[0] = row.first_word;
-                let below = suffixes.get(suffix * (order - 1)..(suffix + 1) * (order - 1));
-                words[1..].copy_from_slice(below.unwrap_or_default());
-                if *is_incomplete && self.view.order_of(self.view.suffix(row.node)) as usize + 1 != *order {
-                    self.read_upwards(row.node, &mut words);
-                }
-                number.push(text, row.log10_prob);
-                text.push(b'\t');
-                row.spelling.push(text, self.spellings, words[0]);
+            }
+            words[0] = entry[0];
+            words[1..].copy_from_slice(suffix(key));
+            let is_own = self.sorted.is_incomplete && self.is_lost(entry[NODE]);
+            if is_own {
+                self.read_upwards(entry[NODE], &mut words);
+            }
+            number.push(text, f32::from_bits(entry[1]));
+            text.push(b'\t');
+            self.short[words[0] as usize].push(text, self.spellings, words[0]);
+            if let Some(again) = spelled.clone().filter(|_| !is_own) {
+                text.extend_from_within(again);
+            } else {
+                let start = text.len();
                 for &word in &words[1..] {
                     text.push(b' ');
                     self.short[word as usize].push(text, self.spellings, word);
                 }
-                if has_backoff {
-                    text.push(b'\t');
-                    number.push(text, row.backoff);
-                }
-                text.push(b'\n');
-                if let Some(slot) = kept.next() {
-                    slot.copy_from_slice(&words);
-                }
+                spelled = (!is_own).then_some(start..text.len());
+            }
+            if has_backoff {
+                text.push(b'\t');
+                number.push(text, f32::from_bits(entry[BACKOFF]));
+            }
+            text.push(b'\n');
+            if has_node && has_backoff {
+                nodes.push(entry[NODE]);
+                kept.extend_from_slice(&words);
             }
         }
+        Ok(())
+    }
+
+    /// Whether the n-gram without its first word is not in the model.
+    fn is_lost(&self, node: u32) -> bool {
+        let view = self.model.view();
+        view.order_of(view.suffix(node)) as usize + 1 != self.sorted.order
     }
 
     /// The words of a node whose suffix is not the n-gram without its first word, for the model lacks that one.
     fn read_upwards(&self, node: u32, words: &mut [u32]) {
-        let mut at = node;
+        let (view, mut at) = (self.model.view(), node);
         for word in words.iter_mut().rev() {
-            *word = self.view.words[at as usize];
-            at = self.view.inner.partition_point(|inner| inner.first_child <= at) as u32 - 1;
+            *word = view.words[at as usize];
+            at = view.inner.partition_point(|inner| inner.first_child <= at) as u32 - 1;
         }
     }
 }

@@ -130,6 +130,7 @@ impl Builder {
             compact: None,
             recipe: None,
             file: None,
+            budget: None,
         }
     }
 }

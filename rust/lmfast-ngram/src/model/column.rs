@@ -1,5 +1,6 @@
 //! Arrays that are in memory or lie in a mapped file.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytemuck::Pod;
@@ -33,6 +34,13 @@ impl<T: Pod> Column<T> {
     pub(crate) fn mapped(map: &Arc<Map>, offset: usize, count: usize) -> Result<Self> {
         map.slice::<T>(offset, count)?;
         Ok(Self::Mapped { map: Arc::clone(map), offset, count })
+    }
+
+    /// Lets go of a range of mapped values that are not read again soon.
+    pub(crate) fn release(&self, range: Range<usize>) {
+        if let Self::Mapped { map, offset, .. } = self {
+            map.release(offset + range.start * size_of::<T>(), range.len() * size_of::<T>());
+        }
     }
 
     pub(crate) fn as_slice(&self) -> &[T] {

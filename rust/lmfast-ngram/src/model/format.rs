@@ -107,6 +107,7 @@ impl Model {
             index,
             compact: None,
             file: Some(file),
+            budget: None,
         })
     }
 

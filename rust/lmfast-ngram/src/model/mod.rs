@@ -16,10 +16,10 @@ mod format;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytemuck::{Pod, Zeroable};
-use lmfast_base::{Control, Pages, Result};
+use lmfast_base::{Control, Map, Pages, Result};
 
 pub(crate) use build::{ArpaEntry, Builder};
 pub(crate) use column::Column;
@@ -29,6 +29,7 @@ pub(crate) use format::is_lmn;
 
 use crate::compact::{self, Compact, Loaded, Recipe};
 use crate::corpus::{BEGIN, SPECIALS, UNKNOWN};
+use crate::external::Budget;
 use crate::index::Index;
 use crate::score::TokenScore;
 use crate::vocabulary::Vocabulary;
@@ -106,6 +107,8 @@ pub struct Model {
     /// What a compact form may be made with.
     pub(crate) recipe: Option<Recipe>,
     file: Option<format::Checked>,
+    /// What writing the model may take, for one that was estimated within a budget.
+    pub(crate) budget: Option<Budget>,
 }
 
 /// The index of a model, once something asked for it: nothing inside where there cannot be one.
@@ -139,6 +142,7 @@ impl Model {
             compact: None,
             recipe: None,
             file: None,
+            budget: None,
         }
     }
 
@@ -157,12 +161,45 @@ impl Model {
         }
         let compact = Some(Box::new(compact));
         let (unigrams, index, recipe, file) = (OnceLock::new(), Indexed::default(), None, Some(file));
-        Self { kind, vocabulary, level_starts, words, inner, leaves, unigrams, index, compact, recipe, file }
+        Self {
+            kind,
+            vocabulary,
+            level_starts,
+            words,
+            inner,
+            leaves,
+            unigrams,
+            index,
+            compact,
+            recipe,
+            file,
+            budget: None,
+        }
     }
 
     /// The file that the model is mapped from.
     pub(crate) fn path(&self) -> Option<&Path> {
         self.file.as_ref().map(|file| file.map.path())
+    }
+
+    /// A model whose nodes lie in working files.
+    pub(crate) fn mapped(
+        kind: Kind,
+        vocabulary: Vocabulary,
+        level_starts: Vec<u32>,
+        words: Map,
+        inner: Map,
+        leaves: Map,
+        budget: &Budget,
+    ) -> Result<Self> {
+        let num_inner = level_starts.iter().rev().nth(1).map_or(0, |&start| start as usize);
+        let num_nodes = level_starts.last().map_or(0, |&end| end as usize);
+        let mut model = Self::new(kind, vocabulary, level_starts, Pages::default(), Pages::default(), Pages::default());
+        model.words = Column::mapped(&Arc::new(words), 0, num_nodes)?;
+        model.inner = Column::mapped(&Arc::new(inner), 0, num_inner + 1)?;
+        model.leaves = Column::mapped(&Arc::new(leaves), 0, num_nodes - num_inner)?;
+        model.budget = Some(budget.clone());
+        Ok(model)
     }
 
     /// The length of the longest n-grams.
@@ -188,6 +225,16 @@ impl Model {
     /// How many tokens the tokenizer of a model of tokens has; of a model of words, how many words but the special ones.
     pub fn num_tokens(&self) -> u32 {
         (self.vocabulary.len() as u32).saturating_sub(SPECIALS)
+    }
+
+    /// Lets go of the memory of nodes that are not read again soon, if they lie in working files.
+    pub(crate) fn release(&self, nodes: std::ops::Range<u32>) {
+        if self.budget.is_some() {
+            let num_inner = self.view().num_inner();
+            self.inner.release(nodes.start as usize..nodes.end as usize);
+            self.leaves
+                .release(nodes.start.saturating_sub(num_inner) as usize..nodes.end.saturating_sub(num_inner) as usize);
+        }
     }
 
     /// The index if it is there, or worth being made for scoring so many words more; nothing where there is none.
