@@ -9,6 +9,6 @@
 """
 
 from lmfast.ngram.counts import NgramCounts, count_ngrams
-from lmfast.ngram.model import NgramModel, Perplexity, TokenScores
+from lmfast.ngram.model import NgramModel, NgramState, Perplexity, TokenScores
 
-__all__ = ["NgramCounts", "NgramModel", "Perplexity", "TokenScores", "count_ngrams"]
+__all__ = ["NgramCounts", "NgramModel", "NgramState", "Perplexity", "TokenScores", "count_ngrams"]

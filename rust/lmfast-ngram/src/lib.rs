@@ -26,12 +26,14 @@ pub mod discount;
 mod distribution;
 mod generate;
 mod grams;
+mod index;
 mod initial;
 mod interpolate;
 mod model;
 mod pipeline;
 mod prune;
 mod score;
+mod text;
 mod vocabulary;
 pub mod words;
 
@@ -40,7 +42,7 @@ mod naive;
 
 pub use generate::Sampling;
 pub use grams::{Grams, count_ngrams};
-pub use model::{Kind, Model};
+pub use model::{Kind, Model, State};
 pub use pipeline::{Options, Report, estimate};
-pub use score::{Perplexity, TokenScore};
+pub use score::{Perplexity, TokenScore, TokenScores};
 pub use vocabulary::Vocabulary;

@@ -22,7 +22,7 @@ mod _core {
     #[pymodule_export]
     use crate::error::FormatError;
     #[pymodule_export]
-    use crate::ngram::{NgramModel, count_tokens, count_words};
+    use crate::ngram::{NgramModel, NgramState, count_tokens, count_words};
     #[pymodule_export]
     use crate::source::DocumentReader;
     #[pymodule_export]

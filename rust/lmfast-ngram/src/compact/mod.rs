@@ -32,7 +32,6 @@ use std::ops::Range;
 use std::sync::OnceLock;
 
 pub(crate) use format::{Loaded, is_compact};
-pub(crate) use model::Sentences;
 pub(crate) use recount::Recipe;
 pub(crate) use step::State;
 

@@ -5,9 +5,10 @@ use std::path::Path;
 use lmfast_base::{Control, Error, Map, Result};
 
 use super::{Compact, format};
-use crate::corpus::UNKNOWN;
+use crate::corpus::{END, UNKNOWN};
+use crate::index::Piece;
 use crate::model::Model;
-use crate::score::{Perplexity, TokenScore};
+use crate::score::TokenScore;
 
 /// How many bits a quantised number may have.
 const QUANTIZE_BITS: std::ops::RangeInclusive<u32> = 2..=16;
@@ -48,69 +49,15 @@ impl Model {
     }
 }
 
-/// Sentences of word ids, one behind the other.
-#[derive(Default)]
-pub(crate) struct Sentences {
-    words: Vec<u32>,
-    ends: Vec<usize>,
-}
-
-impl Sentences {
-    /// Appends a sentence.
-    pub(crate) fn push(&mut self, words: impl Iterator<Item = u32>) {
-        self.words.extend(words);
-        self.ends.push(self.words.len());
-    }
-
-    fn iter(&self) -> impl Iterator<Item = &[u32]> {
-        let starts = [0].into_iter().chain(self.ends.iter().copied());
-        starts.zip(&self.ends).map(|(start, &end)| &self.words[start..end])
-    }
-}
-
 impl Compact {
-    /// The log10 probability of each sentence.
-    pub(crate) fn totals(&self, sentences: &Sentences, begin: bool, control: &Control) -> Result<Vec<f32>> {
-        let mut totals = vec![0.0; sentences.ends.len()];
-        self.score(sentences.iter(), begin, control, |sentence, _, log10_prob, _| totals[sentence] += log10_prob)?;
-        Ok(totals)
-    }
-
-    /// Tells the log10 probability of each word after `<s>`, with the number of its sentence.
-    pub(crate) fn each(
-        &self,
-        sentences: &Sentences,
-        control: &Control,
-        mut each: impl FnMut(usize, f32),
-    ) -> Result<()> {
-        self.score(sentences.iter(), true, control, |sentence, _, log10_prob, _| each(sentence, log10_prob))
-    }
-
-    /// What each sentence costs.
-    pub(crate) fn costs(&self, sentences: &Sentences, control: &Control) -> Result<Vec<Perplexity>> {
-        let mut costs = vec![Perplexity::default(); sentences.ends.len()];
-        let mut totals = vec![0.0_f32; costs.len()];
-        self.score(sentences.iter(), true, control, |sentence, word, log10_prob, _| {
-            let cost = &mut costs[sentence];
-            totals[sentence] += log10_prob;
-            cost.tokens += 1;
-            if word == UNKNOWN {
-                cost.unknown += 1;
-                cost.log10_prob_unknown += f64::from(log10_prob);
-            }
-        })?;
-        costs.iter_mut().zip(totals).for_each(|(cost, total)| cost.log10_prob = total.into());
-        Ok(costs)
-    }
-
-    /// The scores of the words of one sentence.
-    pub(crate) fn token_scores(&self, words: &[u32], begin: bool) -> Vec<TokenScore> {
+    /// The scores of one sentence's words, with `</s>` if `end`, after `<s>` if `begin`.
+    pub(crate) fn token_scores(&self, words: &[u32], begin: bool, end: bool) -> Vec<TokenScore> {
+        let words: Vec<u32> = words.iter().copied().chain(end.then_some(END)).collect();
         let mut scores = Vec::with_capacity(words.len());
-        let push = |_, word, log10_prob, matched_order| {
-            scores.push(TokenScore { log10_prob, matched_order, is_unknown: word == UNKNOWN });
-        };
-        // Nothing interrupts a control of its own.
-        let _ = self.score(std::iter::once(words), begin, &Control::default(), push);
+        let whole = Piece { start: 0, scored: 0, end: words.len(), begins: begin };
+        self.walk(&words, std::iter::once(whole), |at, log10_prob, matched_order| {
+            scores.push(TokenScore { log10_prob, matched_order, is_unknown: words[at] == UNKNOWN });
+        });
         scores
     }
 }

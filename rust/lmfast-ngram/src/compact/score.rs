@@ -1,61 +1,54 @@
 //! Scores of sentences, several at a time, so that they wait for memory together.
 
-use lmfast_base::{Control, Result};
-
 use super::step::Ahead;
 use super::{Compact, State, View};
-use crate::corpus::BEGIN;
+use crate::corpus::{BEGIN, UNKNOWN};
 use crate::distribution::probability;
+use crate::index::Piece;
 use crate::interpolate::log10_probability;
 
 /// How many sentences are scored at a time.
 const LANES: usize = 8;
 
-/// Rounds between two looks at the control.
-const CHECK: u32 = 1 << 12;
-
 /// A sentence being scored.
-struct Lane<'a, 'm> {
-    sentence: usize,
-    words: std::slice::Iter<'a, u32>,
+struct Lane<'m> {
+    at: usize,
+    scored: usize,
+    end: usize,
     word: u32,
     state: State,
     ahead: Ahead<'m>,
 }
 
-impl<'a> Lane<'a, '_> {
-    /// Goes to the next word, of the next sentence that has one if there is none left in this.
-    fn next(&mut self, start: State, waiting: &mut impl Iterator<Item = (usize, &'a [u32])>) -> bool {
-        loop {
-            if let Some(&word) = self.words.next() {
-                self.word = word;
-                return true;
-            }
-            let Some((sentence, words)) = waiting.next() else { return false };
-            (self.sentence, self.words, self.state) = (sentence, words.iter(), start);
+impl Lane<'_> {
+    /// Goes to the next word, of the next piece that has one if there is none left in this.
+    fn next(&mut self, words: &[u32], starts: &[State; 2], waiting: &mut impl Iterator<Item = Piece>) -> bool {
+        self.at += 1;
+        while self.at >= self.end {
+            let Some(piece) = waiting.next() else { return false };
+            (self.at, self.scored, self.end) = (piece.start, piece.scored, piece.end);
+            self.state = starts[usize::from(piece.begins)];
         }
+        self.word = words.get(self.at).copied().unwrap_or(UNKNOWN);
+        true
     }
 }
 
 impl Compact {
-    /// Scores the words of sentences, each after `<s>` if `begin`. `each` is told the sentence's number, the word,
-    /// its log10 probability and the number of words of the n-gram that was found; of one sentence word by word.
-    pub(crate) fn score<'a>(
+    /// Scores pieces of an array of words, and gives each word's place, log10 probability and matched order to `take`; of
+    /// one piece word by word.
+    pub(crate) fn walk(
         &self,
-        sentences: impl Iterator<Item = &'a [u32]>,
-        begin: bool,
-        control: &Control,
-        mut each: impl FnMut(usize, u32, f32, u8),
-    ) -> Result<()> {
+        words: &[u32],
+        mut pieces: impl Iterator<Item = Piece>,
+        mut take: impl FnMut(usize, f32, u8),
+    ) {
         let view = self.view();
-        let (start, mut waiting) = (view.start(begin), sentences.enumerate());
-        let lane = |_| Lane { sentence: 0, words: [].iter(), word: 0, state: start, ahead: Ahead::default() };
-        let mut lanes: Vec<Lane<'_, '_>> = (0..LANES).map(lane).collect();
-        for round in 0_u32.. {
-            if round % CHECK == 0 {
-                control.check()?;
-            }
-            lanes.retain_mut(|lane| lane.next(start, &mut waiting));
+        let starts = [false, true].map(|begins| view.start(begins));
+        let lane = |_| Lane { at: 0, scored: 0, end: 0, word: 0, state: State::EMPTY, ahead: Ahead::default() };
+        let mut lanes: Vec<Lane<'_>> = (0..LANES).map(lane).collect();
+        loop {
+            lanes.retain_mut(|lane| lane.next(words, &starts, &mut pieces));
             if lanes.is_empty() {
                 break;
             }
@@ -67,10 +60,28 @@ impl Compact {
             }
             for lane in &mut lanes {
                 let (log10_prob, matched) = view.step(&mut lane.state, &lane.ahead, lane.word);
-                each(lane.sentence, lane.word, log10_prob, matched);
+                if lane.at >= lane.scored {
+                    take(lane.at, log10_prob, matched);
+                }
             }
         }
-        Ok(())
+    }
+
+    /// The state at the beginning of a sentence, or before any word.
+    pub(crate) fn first_state(&self, begin: bool) -> State {
+        let view = self.view();
+        view.shortest(view.start(begin))
+    }
+
+    /// Scores a word after a state; then the state is that after the word.
+    pub(crate) fn advance(&self, state: &mut State, word: u32) -> (f32, u8) {
+        let view = self.view();
+        let mut ahead = Ahead::default();
+        view.locate(state, &mut ahead);
+        view.open(&mut ahead, word);
+        let scored = view.step(state, &ahead, word);
+        *state = view.shortest(*state);
+        scored
     }
 
     /// The state after a state and a word.

@@ -8,7 +8,7 @@ use crate::count::MOST_ORDERS;
 use crate::interpolate::log10_probability;
 
 /// The contexts after some words: of every length from one word up the node, or [`NOWHERE`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct State {
     len: usize,
     nodes: [u32; MOST_ORDERS],
@@ -47,6 +47,23 @@ impl<'a> View<'a> {
         let mut state = State::EMPTY;
         if begin && !self.levels.is_empty() {
             state.push(0, BEGIN);
+        }
+        state
+    }
+
+    /// A state without its longest contexts that have no words behind them and no weight: they change no score to come.
+    pub(super) fn shortest(&self, mut state: State) -> State {
+        while let Some(last) = state.len.checked_sub(1) {
+            let node = state.nodes[last];
+            let matters = node != NOWHERE
+                && self.levels.get(last).is_some_and(|level| {
+                    let context = level.context(node, level.spot(node));
+                    context.len() > 0 || level.backoff(&context) != 0.0
+                });
+            if matters {
+                break;
+            }
+            (state.nodes[last], state.len) = (NOWHERE, last);
         }
         state
     }

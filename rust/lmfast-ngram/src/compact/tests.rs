@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use crate::corpus::{Corpus, SPECIALS};
 use crate::generate::Sampling;
-use crate::model::{Kind, Model, fix_checksums};
+use crate::model::{Kind, Model, State, fix_checksums};
 use crate::naive::corpora;
 use crate::pipeline::{Options, estimate};
 use crate::vocabulary::Vocabulary;
@@ -108,6 +108,25 @@ fn assert_same(
                 found
             );
             prop_assert_eq!(model.score(words, begin, end).to_bits(), compact.score(words, begin, end).to_bits());
+        }
+        let states = |model: &Model| {
+            let walk = |begin| {
+                let mut state = model.first_state(begin);
+                let step = words.iter().map(|&word| {
+                    let (score, next) = model.advance(state, word);
+                    state = next;
+                    (score.log10_prob.to_bits(), score.matched_order, next)
+                });
+                step.collect::<Vec<_>>()
+            };
+            [walk(true), walk(false)].concat()
+        };
+        let (plain, few) = (states(model), states(compact));
+        for (expected, found) in plain.iter().zip(&few) {
+            prop_assert_eq!((expected.0, expected.1), (found.0, found.1));
+            let alike =
+                |states: &[(u32, u8, State)], state| states.iter().map(|other| other.2 == state).collect::<Vec<_>>();
+            prop_assert_eq!(alike(&plain, expected.2), alike(&few, found.2));
         }
         let known: Vec<u32> = words.iter().copied().filter(|&word| word < WORDS).collect();
         prop_assert_eq!(bits(&model.next_distribution(&known)), bits(&compact.next_distribution(&known)));

@@ -10,6 +10,7 @@
 //! | `inner` | 16 bytes | for each node that is no leaf, and one more: log10 probability (f32), log10 back-off weight (f32), first child (u32), suffix (u32) |
 //! | `recipe` | f32 | what the model was estimated with, if by counts and without pruning; see [`compact`](crate::compact) |
 //! | `leaves` | 8 bytes | for each leaf: log10 probability (f32), suffix (u32) |
+//! | `index`, `unigrams`, `middle`, `highest` | | the [`index`](crate::index); may be missing |
 
 use std::path::Path;
 use std::sync::OnceLock;
@@ -17,9 +18,10 @@ use std::sync::OnceLock;
 use lmfast_base::{Control, Error, Map, Result};
 
 use super::container::{self, Container, Format};
-use super::{Inner, Kind, Leaf, Model};
+use super::{Indexed, Inner, Kind, Leaf, Model};
 use crate::compact::Recipe;
 use crate::count::MOST_ORDERS;
+use crate::index::{Index, Shape};
 use crate::vocabulary::Vocabulary;
 
 pub(super) use super::container::Container as Checked;
@@ -44,7 +46,7 @@ impl Model {
         let mut shape = vec![self.order() as u64, u64::from(self.kind == Kind::Tokens)];
         shape.extend(self.counts());
         let recipe = self.recipe.as_ref().map(Recipe::to_numbers).unwrap_or_default();
-        let sections: [(&str, &[u8]); 8] = [
+        let mut sections: Vec<(&str, &[u8])> = vec![
             ("shape", bytemuck::cast_slice(&shape)),
             ("text", self.vocabulary.text.as_slice()),
             ("ends", bytemuck::cast_slice(self.vocabulary.ends.as_slice())),
@@ -54,11 +56,20 @@ impl Model {
             ("leaves", bytemuck::cast_slice(self.leaves.as_slice())),
             ("recipe", bytemuck::cast_slice(&recipe)),
         ];
+        if let Some(index) = self.made_index(control)? {
+            sections.extend([
+                ("index", bytemuck::bytes_of(&index.shape)),
+                ("unigrams", bytemuck::cast_slice(index.unigrams.as_slice())),
+                ("middle", bytemuck::cast_slice(index.middle.as_slice())),
+                ("highest", bytemuck::cast_slice(index.highest.as_slice())),
+            ]);
+        }
         container::write(path.as_ref(), &FORMAT, &sections, control)
     }
 
     /// Maps a `.lmn` file. Reads the header only; [`verify`](Self::verify) reads the rest.
     pub(crate) fn load_lmn(map: Map) -> Result<Self> {
+        map.advise_huge();
         let file = Container::open(map, &FORMAT)?;
         let level_starts = level_starts(file.checked::<u64>("shape")?).ok_or_else(|| {
             Error::format(file.map.path(), "the numbers of n-grams make no sense: the file is damaged")
@@ -79,6 +90,7 @@ impl Model {
                 "the size of \"slots\" is no power of two: the file is damaged",
             ));
         }
+        let index = index(&file, words, level_starts.len() as u64 - 2)?;
         Ok(Self {
             kind,
             vocabulary,
@@ -92,6 +104,7 @@ impl Model {
             },
             level_starts,
             unigrams: OnceLock::new(),
+            index,
             compact: None,
             file: Some(file),
         })
@@ -117,6 +130,19 @@ impl Model {
             "the checksums fit, but the numbers make no model: another program wrote this file",
         ))
     }
+}
+
+/// The index of a file that has one.
+fn index(file: &Container, words: u64, order: u64) -> Result<Indexed> {
+    if !file.has("index") {
+        return Ok(Indexed::default());
+    }
+    let damaged = || Error::format(file.map.path(), "the sizes of the index make no sense: the file is damaged");
+    let &[shape] = file.checked::<Shape>("index")? else { return Err(damaged()) };
+    let tables = (file.column("unigrams", None)?, file.column("middle", None)?, file.column("highest", None)?);
+    let index = Index::of_tables(shape, tables.0, tables.1, tables.2);
+    let index = index.filter(|_| shape.words == words && shape.order == order).ok_or_else(damaged)?;
+    Ok(Indexed { index: OnceLock::from(Some(index)), ..Indexed::default() })
 }
 
 /// The first node of each order, from what `shape` says; nothing if that cannot be.

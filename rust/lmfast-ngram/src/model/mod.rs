@@ -15,10 +15,10 @@ pub(crate) mod container;
 mod format;
 
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use bytemuck::{Pod, Zeroable};
-use lmfast_base::Pages;
+use lmfast_base::{Control, Pages, Result};
 
 pub(crate) use build::{ArpaEntry, Builder};
 pub(crate) use column::Column;
@@ -26,9 +26,34 @@ pub(crate) use column::Column;
 pub(crate) use container::fix_checksums;
 pub(crate) use format::is_lmn;
 
-use crate::compact::{Compact, Loaded, Recipe};
+use crate::compact::{self, Compact, Loaded, Recipe};
 use crate::corpus::{BEGIN, SPECIALS, UNKNOWN};
+use crate::index::Index;
+use crate::score::TokenScore;
 use crate::vocabulary::Vocabulary;
+
+/// The words before the next one, as far as they matter to a model: two are equal where all that follows scores alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct State(Context);
+
+/// Of a trie, the node of the longest context; of a compact model all of them, if there is any.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Context {
+    Node(u32),
+    Compact(compact::State),
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self(Context::Node(ROOT))
+    }
+}
+
+impl State {
+    fn of_compact(state: compact::State) -> Self {
+        if state == compact::State::EMPTY { Self::default() } else { Self(Context::Compact(state)) }
+    }
+}
 
 /// The node of the empty n-gram.
 pub(crate) const ROOT: u32 = 0;
@@ -74,11 +99,19 @@ pub struct Model {
     leaves: Column<Leaf>,
     /// The probabilities of unigrams, once something asked for them.
     pub(crate) unigrams: OnceLock<Vec<f32>>,
+    index: Indexed,
     /// The n-grams, if they are compact; then there are no nodes above.
     pub(crate) compact: Option<Box<Compact>>,
     /// What a compact form may be made with.
     pub(crate) recipe: Option<Recipe>,
     file: Option<format::Checked>,
+}
+
+/// The index of a model, once something asked for it: nothing inside where there cannot be one.
+#[derive(Debug, Default)]
+struct Indexed {
+    index: OnceLock<Option<Index>>,
+    building: Mutex<()>,
 }
 
 impl Model {
@@ -99,6 +132,7 @@ impl Model {
             inner: Column::Pages(inner),
             leaves: Column::Pages(leaves),
             unigrams: OnceLock::new(),
+            index: Indexed::default(),
             compact: None,
             recipe: None,
             file: None,
@@ -119,8 +153,8 @@ impl Model {
             level_starts.push(size.saturating_add(level_starts[level_starts.len() - 1]));
         }
         let compact = Some(Box::new(compact));
-        let (unigrams, recipe, file) = (OnceLock::new(), None, Some(file));
-        Self { kind, vocabulary, level_starts, words, inner, leaves, unigrams, compact, recipe, file }
+        let (unigrams, index, recipe, file) = (OnceLock::new(), Indexed::default(), None, Some(file));
+        Self { kind, vocabulary, level_starts, words, inner, leaves, unigrams, index, compact, recipe, file }
     }
 
     /// The file that the model is mapped from.
@@ -151,6 +185,67 @@ impl Model {
     /// How many tokens the tokenizer of a model of tokens has; of a model of words, how many words but the special ones.
     pub fn num_tokens(&self) -> u32 {
         (self.vocabulary.len() as u32).saturating_sub(SPECIALS)
+    }
+
+    /// The index if it is there, or worth being made for scoring so many words; nothing where there is none.
+    pub(crate) fn index(&self, words: usize, control: &Control) -> Result<Option<&Index>> {
+        let pays = self.words.as_slice().len() / 16 < words;
+        if self.index.index.get().is_none() && !pays {
+            return Ok(None);
+        }
+        self.made_index(control)
+    }
+
+    /// The state at the beginning of a sentence, or before any word.
+    pub fn first_state(&self, begin: bool) -> State {
+        if let Some(compact) = &self.compact {
+            return State::of_compact(compact.first_state(begin));
+        }
+        let view = self.view();
+        State(Context::Node(if begin { view.shortest(view.begin()) } else { ROOT }))
+    }
+
+    /// Scores a word after a state.
+    pub fn advance(&self, state: State, word: u32) -> (TokenScore, State) {
+        let is_unknown = word == UNKNOWN;
+        if let Some(compact) = &self.compact {
+            let mut state = match state.0 {
+                Context::Compact(state) => state,
+                Context::Node(_) => compact::State::EMPTY,
+            };
+            let (log10_prob, matched_order) = compact.advance(&mut state, word);
+            return (TokenScore { log10_prob, matched_order, is_unknown }, State::of_compact(state));
+        }
+        let view = self.view();
+        let node = match state.0 {
+            Context::Node(node) => node,
+            Context::Compact(_) => ROOT,
+        };
+        let (log10_prob, node, next) = view.step(node, word);
+        let score = TokenScore { log10_prob, matched_order: view.order_of(node), is_unknown };
+        (score, State(Context::Node(view.shortest(next))))
+    }
+
+    /// Makes the index for scoring many words, which is otherwise made when the first many are scored, or the model is
+    /// saved. Uses the current pool of threads.
+    pub fn index_now(&self, control: &Control) -> Result<()> {
+        if self.compact.is_some() {
+            return Ok(());
+        }
+        self.made_index(control).map(|_| ())
+    }
+
+    /// The index, made where it is not there; nothing where there cannot be one. Uses the current pool of threads.
+    pub(crate) fn made_index(&self, control: &Control) -> Result<Option<&Index>> {
+        if let Some(index) = self.index.index.get() {
+            return Ok(index.as_ref());
+        }
+        let _alone = self.index.building.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.index.index.get().is_none() {
+            let index = Index::build(self.view(), control)?;
+            return Ok(self.index.index.get_or_init(|| index).as_ref());
+        }
+        Ok(self.index.index.get().and_then(Option::as_ref))
     }
 
     pub(crate) fn view(&self) -> View<'_> {
@@ -243,6 +338,16 @@ impl View<'_> {
     fn state(&self, node: u32) -> u32 {
         let mut node = node;
         while node >= self.num_inner() {
+            node = self.suffix(node);
+        }
+        node
+    }
+
+    /// The longest end of a state's n-gram that a longer one begins with, or that has a weight: what is longer changes no
+    /// score to come.
+    fn shortest(&self, state: u32) -> u32 {
+        let mut node = state;
+        while node != ROOT && self.children(node).is_empty() && self.backoff(node) == 0.0 {
             node = self.suffix(node);
         }
         node
