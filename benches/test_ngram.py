@@ -119,6 +119,30 @@ def test_score_lmfast(benchmark, model, texts, folder, threads):
 
 
 @pytest.mark.benchmark(group="scores of sentences")
+@pytest.mark.parametrize("bits", [None, 8])
+def test_score_compact(benchmark, model, texts, folder, bits):
+    target = folder / f"compact{bits}.lmn"
+    model.save(target, compact=True, quantize_bits=bits)
+    loaded = NgramModel.load(target)
+    scores = benchmark.pedantic(lambda: loaded.score_batch(texts[1], threads=1), rounds=5, warmup_rounds=1)
+    if bits is None:
+        np.testing.assert_array_equal(scores, model.score_batch(texts[1]))
+    benchmark.extra_info |= {"bytes": target.stat().st_size, "ngrams": model.num_ngrams}
+
+
+@pytest.mark.benchmark(group="scores of sentences")
+def test_score_kenlm_trie(benchmark, model, texts, folder, kenlm_files):
+    kenlm = pytest.importorskip("kenlm")
+    target = folder / "kenlm.trie"
+    subprocess.run([program("build_binary"), "trie", kenlm_files[0], target], check=True, capture_output=True)
+    theirs = kenlm.Model(str(target))
+    scores = np.array([theirs.score(text) for text in texts[1]], np.float32)
+    np.testing.assert_array_equal(scores, model.score_batch(texts[1]))
+    benchmark.pedantic(lambda: [theirs.score(text) for text in texts[1]], rounds=5)
+    benchmark.extra_info["bytes"] = target.stat().st_size
+
+
+@pytest.mark.benchmark(group="scores of sentences")
 def test_score_kenlm(benchmark, model, texts, kenlm_files):
     kenlm = pytest.importorskip("kenlm")
     theirs = kenlm.Model(str(kenlm_files[1]))

@@ -213,9 +213,8 @@ class NgramModel:
         Args:
             path: `*.lmn`, which opens at once; `*.arpa` or `*.arpa.gz`, which other programs read.
             compact: For `.lmn`: a form of a few bytes an n-gram, whose scores have the same bits. Smallest, about two
-                bytes, are models that `train` estimated without pruning: of them counts are kept, and smoothed anew when
-                asked. Of all others the numbers themselves are kept, in about eight. Scores take longer than in the
-                plain form.
+                bytes, are models that `train` estimated without pruning: of them counts are kept, and smoothed anew
+                when asked. Of all others the numbers themselves are kept, in about eight. Scores take longer.
             quantize_bits: Of the compact form: instead of exact numbers, of each order 2 to the power of this, 2 to 16;
                 8 changes perplexity by less than a percent. Meant for models whose numbers are kept.
             threads: How many threads to use; None means every core.

@@ -23,6 +23,9 @@ const PIECE: usize = 1 << 9;
 /// Contexts of more children keep their sums.
 const MOST_TO_SUM: usize = 8;
 
+/// Nodes between two looks at the control.
+pub(super) const CHECK: u32 = 1 << 16;
+
 /// Zeros behind the last group, so that any number in it can be read as part of 8 bytes.
 const PADDING: usize = 8;
 
@@ -49,8 +52,8 @@ impl Compact {
         control: &Control,
     ) -> Result<Self> {
         let sizes: Vec<u32> = view.level_starts.windows(2).skip(1).map(|pair| pair[1] - pair[0]).collect();
-        control.begin("compacting", u64::from(view.level_starts[sizes.len() + 1]));
-        let is_ranked = is_ranked(&view);
+        control.begin("compacting", u64::from(view.level_starts[sizes.len()]));
+        let is_ranked = is_ranked(&view, control)?;
         if let Some(recipe) = recipe.filter(|_| is_ranked && quantize_bits.is_none())
             && let Some(model) = Self::of_counts(&view, recipe, sizes.clone(), control)?
         {
@@ -81,7 +84,7 @@ impl Compact {
     }
 
     fn of_counts(view: &View<'_>, recipe: &Recipe, sizes: Vec<u32>, control: &Control) -> Result<Option<Self>> {
-        let Some(mut recount) = Recount::new(*view, recipe) else { return Ok(None) };
+        let Some(mut recount) = Recount::new(*view, recipe, control)? else { return Ok(None) };
         let mut maker = Maker::new(sizes, true, Some(recipe.clone()), recount.probabilities.to_vec());
         for order in 1..maker.sizes.len() {
             let Some(counts) = recount.next(order, control)? else { return Ok(None) };
@@ -96,19 +99,21 @@ fn nodes(view: &View<'_>, order: usize) -> Range<u32> {
 }
 
 /// Whether the end of every n-gram, without its first word, is there.
-fn is_ranked(view: &View<'_>) -> bool {
-    let orders = 2..view.level_starts.len() - 2;
+fn is_ranked(view: &View<'_>, control: &Control) -> Result<bool> {
     let is_ranked = AtomicBool::new(true);
-    orders.for_each(|order| {
-        nodes(view, order).into_par_iter().for_each(|context| {
+    for order in 2..view.level_starts.len() - 2 {
+        nodes(view, order).into_par_iter().try_for_each(|context| {
+            if context % CHECK == 0 {
+                control.check()?;
+            }
             let ends = view.children(view.suffix(context));
-            let all = view.children(context).all(|child| ends.contains(&(view.suffix(child as u32) as usize)));
-            if !all {
+            if !view.children(context).all(|child| ends.contains(&(view.suffix(child as u32) as usize))) {
                 is_ranked.store(false, Relaxed);
             }
-        });
-    });
-    is_ranked.into_inner()
+            Ok(())
+        })?;
+    }
+    Ok(is_ranked.into_inner())
 }
 
 /// A model while it is made.
@@ -139,12 +144,13 @@ impl Maker {
             contexts.clone().step_by(piece as usize).map(|at| at..contexts.end.min(at.saturating_add(piece))).collect();
         let made = pieces.into_par_iter().map(|contexts| {
             control.check()?;
+            control.advance(contexts.len() as u64);
             let (mut writer, mut contents) = (Writer::default(), Contents::default());
             let mut groups = Vec::with_capacity(PIECE);
             for start in contexts.clone().step_by(CONTEXTS as usize) {
                 groups.push((view.children(start).start as u32 - first_child, writer.align(ALIGNMENT)));
                 contents.clear();
-                for context in start..contexts.end.min(start + CONTEXTS) {
+                for context in start..contexts.end.min(start.saturating_add(CONTEXTS)) {
                     source.add(&mut contents, view, context, first_child, &words);
                 }
                 source.write(&contents, &mut writer);

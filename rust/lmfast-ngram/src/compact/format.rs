@@ -14,9 +14,10 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use lmfast_base::{Control, Error, Map, Result};
+use rayon::prelude::*;
 
 use super::group::CONTEXTS;
-use super::{Compact, Level, Recipe};
+use super::{Compact, Level, LevelView, Recipe};
 use crate::count::MOST_ORDERS;
 use crate::model::Kind;
 use crate::model::container::{self, Container, Format};
@@ -154,18 +155,20 @@ impl Shape {
 
 impl Compact {
     /// Whether the groups follow each other and the words of a context rise. Uses the current pool of threads.
-    pub(crate) fn is_sound(&self) -> bool {
-        use rayon::prelude::*;
+    pub(crate) fn is_sound(&self, control: &Control) -> Result<bool> {
         let view = self.view();
-        let is_level_sound = |level: &super::LevelView<'_>, contexts: u32, children: u32| {
+        let is_level_sound = |level: &LevelView<'_>, contexts: u32, children: u32| {
             let rising = level.groups.is_sorted_by_key(|&[first_child, _]| first_child)
                 && level.groups.first().is_some_and(|&[first_child, _]| first_child == 0)
                 && level.groups.last().is_some_and(|&[end, _]| end == children);
             let groups = (0..contexts.div_ceil(CONTEXTS)).into_par_iter();
             rising
                 && groups.all(|group| {
+                    if control.check().is_err() {
+                        return false;
+                    }
                     let mut before = 0;
-                    let is_sound = (group * CONTEXTS..(group + 1) * CONTEXTS).all(|node| {
+                    let is_sound = (group * CONTEXTS..(group + 1).saturating_mul(CONTEXTS)).all(|node| {
                         let context = level.context(node, level.spot(node));
                         let (start, end) = context.children;
                         let follows = start == before;
@@ -176,6 +179,7 @@ impl Compact {
                 })
         };
         let sizes = self.sizes.windows(2);
-        view.levels.iter().zip(sizes).all(|(level, sizes)| is_level_sound(level, sizes[0], sizes[1]))
+        let is_sound = view.levels.iter().zip(sizes).all(|(level, sizes)| is_level_sound(level, sizes[0], sizes[1]));
+        control.check().map(|()| is_sound)
     }
 }

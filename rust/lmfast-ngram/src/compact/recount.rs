@@ -16,6 +16,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use lmfast_base::{Control, Pages, Result};
 use rayon::prelude::*;
 
+use super::build::CHECK;
 use super::interpolated;
 use crate::corpus::{BEGIN, UNKNOWN};
 use crate::discount::Discount;
@@ -59,13 +60,13 @@ pub(super) struct Recount<'a> {
 
 impl<'a> Recount<'a> {
     /// Begins with unigrams; nothing if counts do not give their probabilities.
-    pub(super) fn new(view: View<'a>, recipe: &'a Recipe) -> Option<Self> {
+    pub(super) fn new(view: View<'a>, recipe: &'a Recipe, control: &Control) -> Result<Option<Self>> {
         let words = view.num_words();
         let order = view.level_starts.len() - 2;
         if order < 2 || recipe.discounts.len() != order {
-            return None;
+            return Ok(None);
         }
-        let counts = extensions(&view, 1);
+        let counts = extensions(&view, 1, control)?;
         let discount = recipe.discount(0);
         let context = Context::new(counts.iter().map(|&count| (count, true)), &discount);
         let mut probabilities = Pages::zeroed(words as usize);
@@ -78,11 +79,11 @@ impl<'a> Recount<'a> {
                 _ => own,
             };
             if !same(log10_probability(*probability), view.log10_prob(1 + word)) {
-                return None;
+                return Ok(None);
             }
         }
         let begin = 1 + BEGIN as usize..2 + BEGIN as usize;
-        Some(Self { view, recipe, probabilities, begin })
+        Ok(Some(Self { view, recipe, probabilities, begin }))
     }
 
     /// The adjusted counts of the n-grams of `level` + 1 words, at least 2; nothing if counts do not give their
@@ -93,7 +94,7 @@ impl<'a> Recount<'a> {
         let contexts = starts[level] as usize..start;
         let begin = view.children(self.begin.start as u32).start..view.children(self.begin.end as u32 - 1).end;
         let is_highest = level + 3 == starts.len();
-        let mut counts = if is_highest { Pages::zeroed(end - start) } else { extensions(&view, level + 1) };
+        let mut counts = if is_highest { Pages::zeroed(end - start) } else { extensions(&view, level + 1, control)? };
         let mut probabilities = Pages::zeroed(end - start);
         let pieces: Vec<_> = contexts.clone().step_by(PIECE).map(|at| at..(at + PIECE).min(start)).collect();
         let sizes = || {
@@ -119,7 +120,6 @@ impl<'a> Recount<'a> {
             }
             Ok(())
         })?;
-        control.advance((end - start) as u64);
         self.probabilities = probabilities;
         self.begin = begin;
         Ok((!failed.into_inner()).then_some(counts))
@@ -127,17 +127,21 @@ impl<'a> Recount<'a> {
 }
 
 /// Of how many n-grams one word longer each n-gram of `order` words is the end.
-fn extensions(view: &View<'_>, order: usize) -> Pages<u32> {
+fn extensions(view: &View<'_>, order: usize, control: &Control) -> Result<Pages<u32>> {
     let starts = view.level_starts;
     let mut counts = Pages::<u32>::zeroed((starts[order + 1] - starts[order]) as usize);
     let slots = counts.as_atomic();
-    (starts[order + 1]..starts[order + 2]).into_par_iter().for_each(|node| {
+    (starts[order + 1]..starts[order + 2]).into_par_iter().try_for_each(|node| {
+        if node % CHECK == 0 {
+            control.check()?;
+        }
         // A suffix that is not of this order comes from a file, whose numbers no counts give.
         if let Some(slot) = slots.get(view.suffix(node).wrapping_sub(starts[order]) as usize) {
             slot.fetch_add(1, Relaxed);
         }
-    });
-    counts
+        Ok(())
+    })?;
+    Ok(counts)
 }
 
 fn same(a: f32, b: f32) -> bool {

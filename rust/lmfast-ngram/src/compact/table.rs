@@ -28,12 +28,13 @@ impl Coder {
     /// phrase-based translation?")
     pub(super) fn quantized(mut numbers: Vec<f32>, bits: u32) -> Self {
         let most = 1 << bits;
-        let table = distinct(numbers.clone());
+        numbers.par_sort_unstable_by(f32::total_cmp);
+        let mut table: Vec<f32> = numbers.clone();
+        table.dedup_by(|a, b| a.to_bits() == b.to_bits());
         if table.len() <= most {
             return Self { table };
         }
         numbers.retain(|&number| number != 0.0 && number.is_finite());
-        numbers.par_sort_unstable_by(f32::total_cmp);
         let parts = most - 1;
         let mut table: Vec<f32> = (0..parts)
             .map(|part| &numbers[part * numbers.len() / parts..(part + 1) * numbers.len() / parts])

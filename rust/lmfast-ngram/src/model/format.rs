@@ -120,7 +120,7 @@ impl Model {
         let Some(file) = &self.file else { return Ok(()) };
         file.verify(control)?;
         let is_sound = match &self.compact {
-            Some(compact) => compact.is_sound(),
+            Some(compact) => compact.is_sound(control)?,
             None => self.view().is_trie(),
         };
         if is_sound {
