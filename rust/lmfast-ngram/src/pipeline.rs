@@ -86,11 +86,7 @@ pub fn estimate(
         control.advance(1);
     }
     nodes.fill(&counted, &kept, order - 1, &probabilities, &[], control)?;
-    let recipe = (order > 1 && kept.is_all()).then(|| Recipe {
-        discounts: report.discounts.iter().map(|discount| discount.amounts).collect(),
-        uniform,
-        interpolate_unigrams: options.interpolate_unigrams,
-    });
+    let recipe = (order > 1 && kept.is_all()).then(|| recipe(&report, uniform, options));
     let vocabulary = if kept.is_all() { vocabulary } else { vocabulary.keep(|word| kept.keeps(0, word)) };
     Ok((nodes.finish(vocabulary, kind).with_recipe(recipe), report))
 }
@@ -104,6 +100,12 @@ pub(crate) fn check_unigrams(counts: impl Iterator<Item = u32>, options: &Option
         "interpolate_unigrams=False leaves no probability to tokens of the vocabulary that do not occur: \
          train with interpolate_unigrams=True",
     ))
+}
+
+/// What a model was estimated with.
+pub(crate) fn recipe(report: &Report, uniform: f32, options: &Options) -> Recipe {
+    let discounts = report.discounts.iter().map(|discount| discount.amounts).collect();
+    Recipe { discounts, uniform, interpolate_unigrams: options.interpolate_unigrams }
 }
 
 /// Which words of a vocabulary are among these.

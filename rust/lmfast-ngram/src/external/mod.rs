@@ -33,7 +33,7 @@ use crate::corpus::BEGIN;
 use crate::discount::Discount;
 use crate::interpolate::unigram_probabilities;
 use crate::model::{Kind, Model};
-use crate::pipeline::{Options, Report, allowed, check, check_unigrams};
+use crate::pipeline::{Options, Report, allowed, check, check_unigrams, recipe};
 use crate::vocabulary::Vocabulary;
 pub use grams::count_ngrams_within;
 use interpolate::{Interpolated, Nodes};
@@ -160,5 +160,6 @@ pub fn estimate_within(
     nodes.fill(&trie, order - 1, ends_below.as_ref(), &found, None, budget, control)?;
     let vocabulary = if trie.prunes { vocabulary.keep(|word| keeps(word as usize)) } else { vocabulary };
     memory::give_back();
-    Ok((nodes.finish(vocabulary, kind, whole)?, report))
+    let recipe = (order > 1 && !trie.prunes).then(|| recipe(&report, uniform, options));
+    Ok((nodes.finish(vocabulary, kind, whole)?.with_recipe(recipe), report))
 }
