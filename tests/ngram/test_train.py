@@ -243,7 +243,7 @@ def test_unknown_words(tmp_path):
         {"prune": (0, 0, 1)},
         {"prune": (-1,)},
         {"memory": "1G"},
-        {"smoothing": "witten_bell"},
+        {"smoothing": "good_turing"},
         {"order": 0},
         {"order": 21},
         {"vocab_pad": 10, "interpolate_unigrams": False},

@@ -9,6 +9,7 @@
 """
 
 from lmfast.ngram.counts import NgramCounts, count_ngrams
-from lmfast.ngram.model import NgramModel, Perplexity, TokenScores
+from lmfast.ngram.model import NgramModel
+from lmfast.ngram.results import Perplexity, TokenScores
 
 __all__ = ["NgramCounts", "NgramModel", "Perplexity", "TokenScores", "count_ngrams"]

@@ -14,6 +14,7 @@ use crate::discount::Discount;
 use crate::interpolate::{interpolate, unigrams};
 use crate::model::{Kind, Model};
 use crate::prune::{Kept, thresholds};
+use crate::smoothing::{Smoothing, estimate_from_counts, unseen_without_probability};
 use crate::vocabulary::Vocabulary;
 
 /// How a model is estimated.
@@ -32,6 +33,8 @@ pub struct Options {
     pub interpolate_unigrams: bool,
     /// The uniform distribution is over at least this many words.
     pub vocab_pad: u64,
+    /// What makes probabilities of counts.
+    pub smoothing: Smoothing,
 }
 
 /// What an estimation came by.
@@ -41,7 +44,7 @@ pub struct Report {
     pub discounts: Vec<Discount>,
 }
 
-/// Estimates a model by interpolated modified Kneser-Ney smoothing. Uses the current pool of threads, on which the
+/// Estimates a model. Uses the current pool of threads, on which the
 /// outcome does not depend.
 ///
 /// # Errors
@@ -56,6 +59,12 @@ pub fn estimate(
     let thresholds = check(&corpus, &vocabulary, kind, options)?;
     let (order, fallback) = (options.order, options.discount_fallback);
     let allowed = options.vocabulary.as_ref().map(|words| allowed(&vocabulary, words));
+    if !options.smoothing.is_kneser_ney() {
+        let pruning = (thresholds.as_slice(), allowed.as_deref());
+        let (mut model, report) = estimate_from_counts(corpus, vocabulary, kind, options, pruning, control)?;
+        model.set_method(options.smoothing.description());
+        return Ok((model, report));
+    }
     let prunes = allowed.is_some() || thresholds.iter().any(|&threshold| threshold > 0);
     let mut counted = count(&corpus, order, prunes, control)?;
     let last = Last::new(&corpus, &counted);
@@ -66,14 +75,11 @@ pub fn estimate(
     let mut nodes = Nodes::new(&counted, &kept)?;
     let mut report = Report::default();
     let adjusted = adjust(&counted, 0, &last, control)?;
-    let discount = Discount::estimate(1, &adjusted.statistics, fallback)?;
+    let discount = options.smoothing.discount(1, &adjusted.statistics.with_count, fallback)?;
     report.discounts.push(discount);
     let mut counts = counted.parts.iter().flat_map(|part| adjusted.of(part)).skip(SPECIALS as usize);
     if !options.interpolate_unigrams && counts.any(|&count| count == 0) {
-        return Err(Error::invalid(
-            "interpolate_unigrams=False leaves no probability to tokens of the vocabulary that do not occur: \
-             train with interpolate_unigrams=True",
-        ));
+        return Err(unseen_without_probability());
     }
     let words = u64::from(kept.number(0, counted.sizes[0] as u32) - 1).max(options.vocab_pad);
     let uniform = (1.0 / f64::from(words as f32)) as f32;
@@ -82,7 +88,7 @@ pub fn estimate(
 
     for level in 1..order {
         let adjusted = adjust(&counted, level, &last, control)?;
-        let discount = Discount::estimate(level + 1, &adjusted.statistics, fallback)?;
+        let discount = options.smoothing.discount(level + 1, &adjusted.statistics.with_count, fallback)?;
         report.discounts.push(discount);
         let found = interpolate(&counted, &kept, level, &adjusted, &discount, &probabilities, control)?;
         nodes.fill(&counted, &kept, level - 1, &probabilities, &found.backoffs, control)?;
@@ -92,7 +98,9 @@ pub fn estimate(
     }
     nodes.fill(&counted, &kept, order - 1, &probabilities, &[], control)?;
     let vocabulary = if kept.is_all() { vocabulary } else { vocabulary.keep(|word| kept.keeps(0, word)) };
-    Ok((nodes.finish(vocabulary, kind), report))
+    let mut model = nodes.finish(vocabulary, kind);
+    model.set_method(options.smoothing.description());
+    Ok((model, report))
 }
 
 /// Which words of a vocabulary are among these.
@@ -122,6 +130,7 @@ fn check(corpus: &Corpus, vocabulary: &Vocabulary, kind: Kind, options: &Options
         return Err(Error::invalid(format!("the vocabulary spells {words} words, the text's ids are of {ids}")));
     }
     let thresholds = thresholds(&options.prune, options.order)?;
+    options.smoothing.check(options, &thresholds)?;
     if kind == Kind::Tokens && (thresholds[0] > 0 || options.vocabulary.is_some()) {
         return Err(Error::invalid(
             "every token of the vocabulary belongs to a model of tokens: the threshold of prune for order 1 must be 0, and \

@@ -27,6 +27,8 @@ pub struct Perplexity {
     pub log10_prob: f64,
     /// The part of it that unknown words have.
     pub log10_prob_unknown: f64,
+    /// The sum over the known ones; but for rounding the difference of those two, where they are finite.
+    pub log10_prob_known: f64,
     /// Unknown words.
     pub unknown: u64,
     /// Tokens, the end of each sentence included.
@@ -41,12 +43,17 @@ impl Perplexity {
 
     /// Of the known ones.
     pub fn without_unknown(&self) -> f64 {
-        10_f64.powf(-(self.log10_prob - self.log10_prob_unknown) / (self.tokens - self.unknown) as f64)
+        let known = match self.log10_prob - self.log10_prob_unknown {
+            known if known.is_nan() => self.log10_prob_known,
+            known => known,
+        };
+        10_f64.powf(-known / (self.tokens - self.unknown) as f64)
     }
 
     fn add(&mut self, other: &Self) {
         self.log10_prob += other.log10_prob;
         self.log10_prob_unknown += other.log10_prob_unknown;
+        self.log10_prob_known += other.log10_prob_known;
         self.unknown += other.unknown;
         self.tokens += other.tokens;
     }
@@ -85,6 +92,8 @@ impl<'a> Walk<'a> {
             if word == UNKNOWN {
                 sums.unknown += 1;
                 sums.log10_prob_unknown += f64::from(log10_prob);
+            } else {
+                sums.log10_prob_known += f64::from(log10_prob);
             }
         }
         sums.log10_prob = total.into();

@@ -7,7 +7,7 @@ use lmfast_base::source::{Files, Options as SourceOptions};
 use lmfast_base::{Control, Error, Result, threads};
 use lmfast_ngram::corpus::{Corpus, SPECIALS};
 use lmfast_ngram::words::{Reader, Unknown};
-use lmfast_ngram::{Grams, Kind, Model, Options, Report, Sampling, Vocabulary, count_ngrams, estimate};
+use lmfast_ngram::{Grams, Kind, Model, Options, Report, Sampling, Smoothing, Vocabulary, count_ngrams, estimate};
 use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
@@ -44,12 +44,14 @@ macro_rules! with_tokens {
     };
 }
 
+pub(crate) use with_tokens;
+
 /// An n-gram language model. Private: see `lmfast.ngram.NgramModel`.
 #[pyclass(frozen, module = "lmfast._core")]
 pub(crate) struct NgramModel {
-    model: Model,
+    pub(crate) model: Model,
     /// Of each order whose discounts are the fallback.
-    fallback_orders: Vec<usize>,
+    pub(crate) fallback_orders: Vec<usize>,
 }
 
 impl NgramModel {
@@ -80,12 +82,14 @@ fn options(
     discount_fallback: Option<(f32, f32, f32)>,
     interpolate_unigrams: bool,
     vocab_pad: u64,
-) -> Options {
+    (smoothing, parameter): (&str, Option<f64>),
+) -> PyResult<Options> {
+    let smoothing = Smoothing::named(smoothing, parameter).map_err(to_python)?;
     let discount_fallback = discount_fallback.map(|(one, two, more)| [one, two, more]);
-    Options { order, prune, vocabulary, discount_fallback, interpolate_unigrams, vocab_pad }
+    Ok(Options { order, prune, vocabulary, discount_fallback, interpolate_unigrams, vocab_pad, smoothing })
 }
 
-fn in_pool<T: Send>(threads: Option<usize>, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+pub(crate) fn in_pool<T: Send>(threads: Option<usize>, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     threads::pool(threads)?.install(work)
 }
 
@@ -130,7 +134,7 @@ impl Lines {
 impl NgramModel {
     /// Estimates a model of the white-space words of text.
     #[staticmethod]
-    #[pyo3(signature = (source, order, *, text_field, text_column, prune, vocabulary, discount_fallback, interpolate_unigrams, vocab_pad, unk, threads, progress))]
+    #[pyo3(signature = (source, order, *, text_field, text_column, prune, vocabulary, discount_fallback, interpolate_unigrams, vocab_pad, unk, smoothing, parameter, threads, progress))]
     #[expect(clippy::too_many_arguments, reason = "one for each option of the Python face")]
     fn train_words(
         py: Python<'_>,
@@ -144,6 +148,8 @@ impl NgramModel {
         interpolate_unigrams: bool,
         vocab_pad: u64,
         unk: &str,
+        smoothing: &str,
+        parameter: Option<f64>,
         threads: Option<usize>,
         progress: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
@@ -159,7 +165,8 @@ impl NgramModel {
             }
         };
         let source = Lines::open(source, text_field, text_column)?;
-        let options = options(order, prune, vocabulary, discount_fallback, interpolate_unigrams, vocab_pad);
+        let smoothing = (smoothing, parameter);
+        let options = options(order, prune, vocabulary, discount_fallback, interpolate_unigrams, vocab_pad, smoothing)?;
         let trained = gate::run(py, progress, |control| {
             in_pool(threads, || {
                 let mut reader = Reader::new(unknown);
@@ -173,7 +180,7 @@ impl NgramModel {
 
     /// Estimates a model of token ids; `spellings` are the tokens of the whole vocabulary.
     #[staticmethod]
-    #[pyo3(signature = (tokens, offsets, spellings, order, *, prune, vocabulary, discount_fallback, interpolate_unigrams, vocab_pad, threads, progress))]
+    #[pyo3(signature = (tokens, offsets, spellings, order, *, prune, vocabulary, discount_fallback, interpolate_unigrams, vocab_pad, smoothing, parameter, threads, progress))]
     #[expect(clippy::too_many_arguments, reason = "one for each option of the Python face")]
     fn train_tokens(
         py: Python<'_>,
@@ -186,10 +193,13 @@ impl NgramModel {
         discount_fallback: Option<(f32, f32, f32)>,
         interpolate_unigrams: bool,
         vocab_pad: u64,
+        smoothing: &str,
+        parameter: Option<f64>,
         threads: Option<usize>,
         progress: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
-        let options = options(order, prune, vocabulary, discount_fallback, interpolate_unigrams, vocab_pad);
+        let smoothing = (smoothing, parameter);
+        let options = options(order, prune, vocabulary, discount_fallback, interpolate_unigrams, vocab_pad, smoothing)?;
         let offsets = offsets.as_slice()?;
         let vocab_size = spellings.len() as u32;
         let trained = with_tokens!(tokens, slice => gate::run(py, progress, |control| {
@@ -248,6 +258,16 @@ impl NgramModel {
     #[getter]
     fn is_of_tokens(&self) -> bool {
         self.model.kind() == Kind::Tokens
+    }
+
+    #[getter]
+    fn method(&self) -> &str {
+        self.model.method()
+    }
+
+    #[getter]
+    fn is_distribution(&self) -> bool {
+        self.model.is_distribution()
     }
 
     #[getter]

@@ -7,6 +7,7 @@ use flate2::bufread::MultiGzDecoder;
 use lmfast_base::{Control, Error, Map, Result};
 use rayon::prelude::*;
 
+use super::METHOD;
 use crate::corpus::{BEGIN, END, SPECIALS, UNKNOWN};
 use crate::count::MOST_ORDERS;
 use crate::model::{ArpaEntry, Builder, Kind, Model, is_lmn};
@@ -59,6 +60,8 @@ struct Reader<'a, R> {
     control: &'a Control,
     line: Vec<u8>,
     number: u64,
+    /// What a comment says of how the model was estimated.
+    method: String,
 }
 
 /// A line of a section.
@@ -70,7 +73,7 @@ struct Line<'a> {
 
 impl<'a, R: BufRead> Reader<'a, R> {
     fn new(path: &'a Path, input: R, control: &'a Control) -> Self {
-        Self { path, input, control, line: Vec::new(), number: 0 }
+        Self { path, input, control, line: Vec::new(), number: 0, method: String::new() }
     }
 
     fn broken(&self, what: impl std::fmt::Display) -> Error {
@@ -132,7 +135,9 @@ impl<'a, R: BufRead> Reader<'a, R> {
                 return Err(self.broken("there is more behind \\end\\"));
             }
         }
-        Ok(builder.finish(words.finish(), Kind::Words))
+        let mut model = builder.finish(words.finish(), Kind::Words);
+        model.set_method(self.method);
+        Ok(model)
     }
 
     /// The numbers of n-grams.
@@ -140,7 +145,11 @@ impl<'a, R: BufRead> Reader<'a, R> {
         loop {
             match self.next_filled() {
                 Ok("\\data\\") => break,
-                Ok(comment) if comment.starts_with('#') => {}
+                Ok(comment) if comment.starts_with('#') => {
+                    if let Some(method) = comment.strip_prefix(METHOD).map(str::to_owned) {
+                        self.method = method;
+                    }
+                }
                 Err(Error::Interrupted) => return Err(Error::Interrupted),
                 _ => return Err(self.not_arpa()),
             }

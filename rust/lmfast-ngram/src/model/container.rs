@@ -160,6 +160,11 @@ impl Container {
         Ok(Self { map: Arc::new(map), table })
     }
 
+    /// Whether there is such a section.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.table.iter().any(|section| section.name == padded_name(name))
+    }
+
     fn find(&self, name: &str) -> Result<&Section> {
         let padded = padded_name(name);
         self.table.iter().find(|section| section.name == padded).ok_or_else(|| {

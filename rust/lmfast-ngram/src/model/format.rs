@@ -9,6 +9,7 @@
 //! | `words` | u32 | for each node the last word |
 //! | `inner` | 16 bytes | for each node that is no leaf, and one more: log10 probability (f32), log10 back-off weight (f32), first child (u32), suffix (u32) |
 //! | `leaves` | 8 bytes | for each leaf: log10 probability (f32), suffix (u32) |
+//! | `method` | bytes | how the model was estimated, [`Model::method`]; may be missing |
 
 use std::path::Path;
 use std::sync::OnceLock;
@@ -38,7 +39,7 @@ impl Model {
         self.verify(control)?;
         let mut shape = vec![self.order() as u64, u64::from(self.kind == Kind::Tokens)];
         shape.extend(self.counts());
-        let sections: [(&str, &[u8]); 7] = [
+        let sections: [(&str, &[u8]); 8] = [
             ("shape", bytemuck::cast_slice(&shape)),
             ("text", self.vocabulary.text.as_slice()),
             ("ends", bytemuck::cast_slice(self.vocabulary.ends.as_slice())),
@@ -46,6 +47,7 @@ impl Model {
             ("words", bytemuck::cast_slice(self.words.as_slice())),
             ("inner", bytemuck::cast_slice(self.inner.as_slice())),
             ("leaves", bytemuck::cast_slice(self.leaves.as_slice())),
+            ("method", self.method.as_bytes()),
         ];
         container::write(path.as_ref(), &FORMAT, &sections, control)
     }
@@ -72,7 +74,10 @@ impl Model {
                 "the size of \"slots\" is no power of two: the file is damaged",
             ));
         }
+        let method = if file.has("method") { file.checked::<u8>("method")? } else { &[] };
+        let method = String::from_utf8_lossy(method).into_owned();
         Ok(Self {
+            method,
             kind,
             vocabulary,
             words: column(&file, "words", Some(end.into()))?,

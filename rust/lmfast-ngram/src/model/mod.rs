@@ -13,6 +13,7 @@ mod build;
 mod column;
 mod container;
 mod format;
+mod normalize;
 
 use std::sync::OnceLock;
 
@@ -24,6 +25,7 @@ pub(crate) use column::Column;
 #[cfg(test)]
 pub(crate) use container::fix_checksums;
 pub(crate) use format::is_lmn;
+pub(crate) use normalize::probability;
 
 use crate::corpus::{BEGIN, SPECIALS, UNKNOWN};
 use crate::vocabulary::Vocabulary;
@@ -73,6 +75,8 @@ pub struct Model {
     /// The probabilities of unigrams, once something asked for them.
     pub(crate) unigrams: OnceLock<Vec<f32>>,
     file: Option<format::Checked>,
+    /// How it was estimated, if that is known: the name of the smoothing, and what was chosen.
+    method: String,
 }
 
 impl Model {
@@ -94,6 +98,7 @@ impl Model {
             leaves: Column::Pages(leaves),
             unigrams: OnceLock::new(),
             file: None,
+            method: String::new(),
         }
     }
 
@@ -105,6 +110,21 @@ impl Model {
     /// How many n-grams there are of each order from 1 up.
     pub fn counts(&self) -> Vec<u64> {
         self.level_starts.windows(2).skip(1).map(|pair| u64::from(pair[1] - pair[0])).collect()
+    }
+
+    /// How the model was estimated: the name of the smoothing, then what was chosen, such as `add_k k=0.5`; empty where
+    /// the file does not say.
+    pub fn method(&self) -> &str {
+        &self.method
+    }
+
+    pub(crate) fn set_method(&mut self, method: String) {
+        self.method = method;
+    }
+
+    /// Whether the words after a context have probabilities that sum to one, and not mere scores.
+    pub fn is_distribution(&self) -> bool {
+        !self.method.starts_with("stupid_backoff")
     }
 
     /// What the words are.
