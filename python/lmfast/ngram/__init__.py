@@ -10,6 +10,7 @@
 
 from lmfast.ngram.counts import NgramCounts, count_ngrams
 from lmfast.ngram.model import NgramModel
+from lmfast.ngram.overlap import Overlap, find_overlap
 from lmfast.ngram.results import Perplexity, TokenScores
 
-__all__ = ["NgramCounts", "NgramModel", "Perplexity", "TokenScores", "count_ngrams"]
+__all__ = ["NgramCounts", "NgramModel", "Overlap", "Perplexity", "TokenScores", "count_ngrams", "find_overlap"]

@@ -254,7 +254,7 @@ class NgramModel:
 
         >>> model = NgramModel.train(["a b", "a b c", "b a"] * 3, order=2, smoothing="witten_bell")
         >>> model.counts, model.prune(threshold=0.05).counts
-        ((6, 8), (6, 1))
+        ((6, 8), (6, 4))
         """
         with bar(progress) as callback:
             core = _core.prune_ngrams(self._core, threshold, threads=threads, progress=callback)

@@ -1,8 +1,8 @@
 //! Which documents of one corpus hold an n-gram of another: what training text and a test set share.
 //!
 //! Brown et al. 2020 (appendix C) call a test document dirty that has a 13-gram in common with the training text, words
-//! being lower-cased, without punctuation. The n-grams of the reference are held in memory, 12 to 20 bytes each; the other
-//! corpus is read once and may be of any size. Equal hashes are told apart by the words themselves.
+//! being lower-cased, without punctuation. The reference is held in memory, with 21 to 37 bytes a word; the other corpus is
+//! read once and may be of any size. Equal hashes are told apart by the words themselves.
 
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
