@@ -151,6 +151,7 @@ def test_one_discount_falls_back(smoothing, recwarn):
         ({"smoothing": "modified_kneser_ney", "discount": 0.75}, "discount=0.75 goes with"),
         ({"smoothing": "maximum_likelihood", "prune": (0, 1)}, "prune"),
         ({"smoothing": "maximum_likelihood", "vocabulary": ["a"]}, "vocabulary"),
+        ({"smoothing": "witten_bell", "memory": "1G"}, "memory='1G' is for"),
         ({"smoothing": "add_k", "vocab_pad": 9}, "vocab_pad"),
         ({"smoothing": "stupid_backoff", "interpolate_unigrams": False}, "interpolate_unigrams"),
     ],

@@ -146,6 +146,7 @@ class NgramModel:
         0.375
         """
         del temporary_folder  # all is in memory
+        checked.fits_memory(memory, smoothing)
         checked.refuse_unsupported(memory=memory)
         options: dict[str, Any] = {
             "prune": checked.thresholds(prune),

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["Discounts", "Smoothing", "discounts", "refuse_unsupported", "sampling", "smoothed", "thresholds"]
+__all__ = [
+    "Discounts",
+    "Smoothing",
+    "discounts",
+    "fits_memory",
+    "refuse_unsupported",
+    "sampling",
+    "smoothed",
+    "thresholds",
+]
 __all__ += ["warn_of_fallback", "words"]
 
 Discounts = Literal["auto"] | tuple[float, float, float] | float | None
@@ -96,6 +105,13 @@ def warn_of_fallback(orders: list[int], smoothing: str) -> None:
         "or None to make it an error"
     )
     warnings.warn(message, UserWarning, stacklevel=3)
+
+
+def fits_memory(memory: str | int | None, smoothing: str) -> None:
+    """Refuse a budget for what is estimated in memory."""
+    if memory is not None and not smoothing.endswith("kneser_ney"):
+        message = f"memory={memory!r} is for the Kneser-Ney smoothings; {smoothing!r} is estimated all in memory"
+        raise ValueError(message)
 
 
 def refuse_unsupported(**options: Any) -> None:

@@ -15,7 +15,7 @@ use lmfast_base::{Control, Error, Result};
 use rayon::prelude::*;
 
 use crate::corpus::{BEGIN, END};
-use crate::filter::Flags;
+use crate::filter::{Flags, check_now_and_then};
 use crate::model::{Model, View, probability};
 
 /// Contexts are judged in pieces of this many.
@@ -45,7 +45,7 @@ impl Model {
         self.verify(control)?;
         let view = self.view();
         control.begin("pruning", u64::from(view.level_starts[self.order() + 1]));
-        let joint = joint_probabilities(&view);
+        let joint = joint_probabilities(&view, control)?;
         let mut verdicts: Vec<Verdict> = Vec::new();
         for order in (1..self.order()).rev() {
             let contexts = view.level_starts[order]..view.level_starts[order + 1];
@@ -100,7 +100,7 @@ impl Model {
 }
 
 /// The natural logarithm of the probability of every n-gram that can be a context.
-fn joint_probabilities(view: &View<'_>) -> Vec<f64> {
+fn joint_probabilities(view: &View<'_>, control: &Control) -> Result<Vec<f64>> {
     let ln = |node: u32| f64::from(view.log10_prob(node)) * std::f64::consts::LN_10;
     let mut joint = vec![0.0; view.inner.len()];
     let children = |node: u32| view.children(node).take_while(|&child| child + 1 < view.inner.len());
@@ -108,11 +108,12 @@ fn joint_probabilities(view: &View<'_>) -> Vec<f64> {
         joint[child] = ln(if child as u32 == 1 + BEGIN { 1 + END } else { child as u32 });
     }
     for context in 1..view.inner.len() as u32 {
+        check_now_and_then(context, control)?;
         for child in children(context) {
             joint[child] = joint[context as usize] + ln(child as u32);
         }
     }
-    joint
+    Ok(joint)
 }
 
 /// Decides about the n-grams that begin with a context, whose probability has the natural logarithm `joint`.

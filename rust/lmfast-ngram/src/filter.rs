@@ -29,9 +29,9 @@ impl Model {
         let view = self.view();
         let mut flags: Flags = vec![allowed.clone()];
         for order in 2..=self.order() {
-            control.check()?;
             let mut level = Vec::new();
             for (context, &is_kept) in (view.level_starts[order - 1]..).zip(&flags[order - 2]) {
+                check_now_and_then(context, control)?;
                 let children = view.words.get(view.children(context)).unwrap_or_default();
                 level.extend(children.iter().map(|&word| is_kept && allowed[word as usize]));
             }
@@ -64,10 +64,10 @@ impl Model {
         builder.set_backoffs(kept().map(|node| view.backoff(node)));
         let mut first_context = 1;
         for order in 2..=self.order() {
-            control.check()?;
             let (mut entries, mut context) = (Vec::new(), first_context);
             let mut child_flags = flags[order - 1].iter();
             for (node, &is_kept) in (view.level_starts[order - 1]..).zip(&flags[order - 2]) {
+                check_now_and_then(node, control)?;
                 for (child, &keeps_child) in view.children(node).zip(child_flags.by_ref()) {
                     if keeps_child {
                         let word = numbers[view.words[child] as usize];
@@ -86,6 +86,11 @@ impl Model {
         model.set_method(self.method().to_owned());
         Ok(model)
     }
+}
+
+/// Looks at the control at some of the nodes.
+pub(crate) fn check_now_and_then(node: u32, control: &Control) -> Result<()> {
+    if node.is_multiple_of(1 << 14) { control.check() } else { Ok(()) }
 }
 
 #[cfg(test)]

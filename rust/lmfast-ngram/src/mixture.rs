@@ -13,6 +13,7 @@ use lmfast_base::{Control, Error, Result};
 use rayon::prelude::*;
 
 use crate::corpus::{SPECIALS, UNKNOWN};
+use crate::filter::check_now_and_then;
 use crate::model::{ArpaEntry, Builder, Kind, Model, ROOT, View, probability};
 use crate::vocabulary::{self, Vocabulary};
 use crate::words::lines;
@@ -90,18 +91,19 @@ pub fn interpolate(models: &[&Model], weights: &[f64], control: &Control) -> Res
 /// The n-grams of an order that any part has, given the first node of the order below.
 fn next_level(parts: &mut [Part<'_>], level: usize, first_context: u32, control: &Control) -> Result<Vec<ArpaEntry>> {
     // Context and word of each n-gram, as one number that sorts by them.
-    let keys_of = |part: &Part<'_>| -> Vec<u64> {
-        let contexts = (part.view.level_starts[level - 1]..).zip(&part.nodes);
-        let keys = contexts.flat_map(|(node, &context)| {
+    let keys_of = |part: &Part<'_>| -> Result<Vec<u64>> {
+        let mut keys = Vec::new();
+        // There is no such level of a model of a lower order.
+        let contexts = if level + 1 < part.view.level_starts.len() { part.nodes.as_slice() } else { &[] };
+        for (node, &context) in (part.view.level_starts[level.min(part.view.level_starts.len()) - 1]..).zip(contexts) {
+            check_now_and_then(node, control)?;
             let words = part.view.words.get(part.view.children(node)).unwrap_or_default();
-            words.iter().map(move |&word| u64::from(context) << 32 | u64::from(part.to_mixture[word as usize]))
-        });
-        keys.collect()
+            let key = |&word: &u32| u64::from(context) << 32 | u64::from(part.to_mixture[word as usize]);
+            keys.extend(words.iter().map(key));
+        }
+        Ok(keys)
     };
-    let own: Vec<Vec<u64>> = parts
-        .par_iter()
-        .map(|part| if level < part.view.level_starts.len() - 1 { keys_of(part) } else { Vec::new() })
-        .collect();
+    let own: Vec<Vec<u64>> = parts.par_iter().map(keys_of).collect::<Result<_>>()?;
     let mut keys = own.concat();
     keys.par_sort_unstable();
     keys.dedup();
@@ -112,7 +114,7 @@ fn next_level(parts: &mut [Part<'_>], level: usize, first_context: u32, control:
     let first_node = first_context + parts.first().map_or(0, |part| part.states.len() as u32);
     for (part, own) in parts.iter_mut().zip(own) {
         let steps = keys.par_iter().enumerate().map(|(number, &key)| {
-            if number % (1 << 14) == 0 {
+            if number.is_multiple_of(1 << 14) {
                 control.check()?;
             }
             let context = ((key >> 32) as u32 - first_context) as usize;

@@ -69,8 +69,8 @@ impl Index {
         let mut index = Self { order, ids, offsets, slots: vec![0; (2 * total).next_power_of_two()], hits };
         let mut slots = std::mem::take(&mut index.slots);
         for range in index.offsets.windows(2) {
-            control.check()?;
             for (place, hash) in grams(&index.ids[range[0]..range[1]], order) {
+                check_now_and_then(place, control)?;
                 let (slot, found) = index.search(&slots, hash, &index.ids[range[0] + place..][..order]);
                 if found.is_none() {
                     slots[slot] = hash >> 32 << 32 | (range[0] + place + 1) as u64;
@@ -96,15 +96,16 @@ impl Index {
     }
 
     /// How many n-grams a document has that the reference holds, and how many it has.
-    fn count(&self, ids: &[u32]) -> (u64, u64) {
+    fn count(&self, ids: &[u32], control: &Control) -> Result<(u64, u64)> {
         let mut found = 0;
         for (place, hash) in grams(ids, self.order) {
+            check_now_and_then(place, control)?;
             if let (_, Some(first)) = self.search(&self.slots, hash, &ids[place..place + self.order]) {
                 self.hits[first].store(true, Relaxed);
                 found += 1;
             }
         }
-        (found, (ids.len() + 1).saturating_sub(self.order) as u64)
+        Ok((found, (ids.len() + 1).saturating_sub(self.order) as u64))
     }
 
     /// Puts the outcome together, given that of each document.
@@ -156,6 +157,11 @@ fn grams(ids: &[u32], order: usize) -> impl Iterator<Item = (usize, u64)> + '_ {
     })
 }
 
+/// Looks at the control at some of the words.
+fn check_now_and_then(number: usize, control: &Control) -> Result<()> {
+    if number.is_multiple_of(1 << 14) { control.check() } else { Ok(()) }
+}
+
 /// The words of the reference.
 #[derive(Default)]
 struct Words {
@@ -165,9 +171,10 @@ struct Words {
 
 impl Words {
     /// Calls `each` with every word of a text, as it is compared.
-    fn each(ignores_case: bool, text: &str, mut each: impl FnMut(&str)) {
+    fn each(ignores_case: bool, text: &str, control: &Control, mut each: impl FnMut(&str)) -> Result<()> {
         let mut buffer = String::new();
-        for word in split(text) {
+        for (number, word) in split(text).enumerate() {
+            check_now_and_then(number, control)?;
             if !ignores_case {
                 each(word);
                 continue;
@@ -178,24 +185,25 @@ impl Words {
                 each(&buffer);
             }
         }
+        Ok(())
     }
 
-    fn learn(&mut self, text: &str, ids: &mut Vec<u32>) {
+    fn learn(&mut self, text: &str, ids: &mut Vec<u32>, control: &Control) -> Result<()> {
         let known = &mut self.ids;
-        Self::each(self.ignores_case, text, |word| {
+        Self::each(self.ignores_case, text, control, |word| {
             let id = known.get(word).copied().unwrap_or_else(|| {
                 let id = known.len() as u32;
                 known.insert(word.into(), id);
                 id
             });
             ids.push(id);
-        });
+        })
     }
 
-    fn find(&self, text: &str) -> Vec<u32> {
+    fn find(&self, text: &str, control: &Control) -> Result<Vec<u32>> {
         let mut ids = Vec::with_capacity(text.len() / 5);
-        Self::each(self.ignores_case, text, |word| ids.push(self.ids.get(word).copied().unwrap_or(ABSENT)));
-        ids
+        Self::each(self.ignores_case, text, control, |word| ids.push(self.ids.get(word).copied().unwrap_or(ABSENT)))?;
+        Ok(ids)
     }
 }
 
@@ -217,8 +225,7 @@ pub fn overlap_of_text(
     for batch in reference {
         let batch = batch?;
         for text in batch.iter() {
-            control.check()?;
-            words.learn(text, &mut ids);
+            words.learn(text, &mut ids, control)?;
             offsets.push(ids.len());
         }
     }
@@ -231,7 +238,7 @@ pub fn overlap_of_text(
             let batches = group.par_iter().map(|batch| {
                 let counts = batch.iter().map(|text| {
                     control.check()?;
-                    Ok(index.count(&words.find(text)))
+                    index.count(&words.find(text, control)?, control)
                 });
                 let counts = counts.collect::<Result<Vec<_>>>();
                 control.advance(batch.source_bytes);
@@ -265,7 +272,7 @@ pub fn overlap_of_tokens<T: TokenId, U: TokenId>(
         control.check()?;
         let ids: Vec<u32> = document.iter().map(|token| token.widen().unwrap_or(ABSENT)).collect();
         control.advance(document.len() as u64);
-        Ok(index.count(&ids))
+        index.count(&ids, control)
     });
     let counts = counts.collect::<Result<Vec<_>>>()?;
     Ok(index.finish(counts))

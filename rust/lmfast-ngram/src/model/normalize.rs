@@ -10,6 +10,9 @@ use super::{Builder, Inner, ROOT};
 /// What rounding to single precision may leave of a sum of probabilities that is zero.
 const ROUNDING: f64 = 1e-6;
 
+/// A probability below this is none.
+const NOTHING: f64 = 1e-12;
+
 impl Builder {
     /// Gives the contexts of the level below the highest one so far their weights,
     /// (1 - sum of p(w | context)) / (1 - sum of p(w | shorter context)), both sums over the words that follow the context
@@ -22,7 +25,7 @@ impl Builder {
             .into_par_iter()
             .with_min_len(1 << 10)
             .map(|context| {
-                if context % (1 << 10) == 0 {
+                if context.is_multiple_of(1 << 10) {
                     control.check()?;
                 }
                 let left = left.and_then(|left| left.get(context - contexts.start)).copied();
@@ -55,10 +58,12 @@ impl Builder {
         }
         let (left, shorter) = (left.unwrap_or(1.0 - own), 1.0 - shorter);
         // With no word left that the context was not seen with, the weight does not matter.
-        if shorter < ROUNDING && left < ROUNDING {
-            return if left <= 0.0 || shorter <= 0.0 { 0.0 } else { (left / shorter).log10().min(0.0) as f32 };
+        if shorter < NOTHING || (shorter < ROUNDING && left <= 0.0) {
+            return 0.0;
         }
-        (left.max(0.0) / shorter.max(f64::MIN_POSITIVE)).log10() as f32
+        let weight = (left.max(0.0) / shorter).log10() as f32;
+        // What is left over by rounding must not be blown up.
+        if left < ROUNDING && shorter < ROUNDING { weight.min(0.0) } else { weight }
     }
 
     /// The log10 probability of a word after a context without its first word.
