@@ -8,7 +8,7 @@ import json
 import struct
 from pathlib import Path
 
-from lmfast import Tokenizer
+from lmfast import NgramModel, Tokenizer
 
 CORPUS = Path(__file__).parent / "corpus"
 TEXT = ["Hello world, it's 123 \u4e2d\u6587 w\u00f6rld!\n", "the cat and the hat \u2581 e\u0301\n"] * 20
@@ -106,6 +106,12 @@ def main() -> None:
             message += field(1, field(1, piece.encode()) + b"\x15" + score + bytes([0x18, kind]))
         message += field(2, bytes([0x18, algorithm, 0x98, 2, bytes_too]))
         write("sentencepiece", f"{algorithm}-{bytes_too}", message)
+    for order in (1, 2, 4):
+        model = NgramModel.train(["a b c a b", "a c <unk>", ""], order, discount_fallback=(0.5, 1, 1.5))
+        for target in ("arpa", "lmn"):
+            path = CORPUS / target / f"order{order}.{target}"
+            path.parent.mkdir(exist_ok=True)
+            model.save(path)
     for number in range(28):
         write("decode", str(number), bytes([number, *range(34), 10, 11, 12, 24, 25, 14, 15]))
 

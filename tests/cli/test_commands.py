@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import random
@@ -93,11 +94,15 @@ def test_data(workshop: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "damaged.bin" in refused(capsys, "data", "verify", workshop / "damaged.bin")
 
 
-def test_ngram(workshop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_ngram(workshop: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     info = answer(capsys, "ngram", "info", workshop / "words.lmn")
     assert info["order"] == 3
     found = answer(capsys, "ngram", "eval", workshop / "words.lmn", "--text", workshop / "test.txt")
     assert 1 < found["with_unknown"] < 1000
+    for stream in (io.StringIO((workshop / "test.txt").read_text()), (workshop / "test.txt").open()):
+        monkeypatch.setattr("sys.stdin", stream)
+        assert answer(capsys, "ngram", "eval", workshop / "words.lmn", "--text", "-") == found
+        stream.close()
     scores = answer(capsys, "ngram", "score", workshop / "words.lmn", "--text", workshop / "test.txt")["scores"]
     assert len(scores) == len((workshop / "test.txt").read_text().splitlines())
     assert max(scores) < 0

@@ -160,6 +160,6 @@ def test_wrong_tokens():
 
 def test_words_take_no_ids():
     model = NgramModel.train(["a b"], 2, discount_fallback=FALLBACK)
-    for call in (model.score, model.token_scores, model.next_token_distribution):
+    for call in (model.score, model.next_token_distribution):
         with pytest.raises(TypeError, match="words"):
             call(np.array([3]))

@@ -116,7 +116,8 @@ def add_commands(commands: Commands) -> None:
         "eval",
         "Measure perplexity, as KenLM's query prints it.",
         run_eval,
-        "lmfast ngram eval corpus.lmn --text test.txt",
+        """lmfast ngram eval corpus.lmn --text test.txt
+        zcat test.txt.gz | lmfast ngram eval corpus.lmn --text -""",
     )
     score = noun.verb(
         "score",
@@ -135,7 +136,7 @@ def add_commands(commands: Commands) -> None:
     for verb in (evaluate, score, generate):
         verb.add_argument("model", metavar="MODEL", help=".lmn, .arpa or .arpa.gz")
     for verb in (evaluate, score):
-        verb.add_argument("--text", metavar="FILE", help="a text file (default: standard input)")
+        verb.add_argument("--text", metavar="FILE", help="a text file; - is standard input, which is the default")
     for verb in (evaluate, score, generate):
         add_tokenizer(verb)
     generate.add_argument("--prompt", default="", metavar="TEXT", help="what the text begins with")
@@ -213,7 +214,7 @@ def run_count(arguments: argparse.Namespace) -> None:
 
 def run_eval(arguments: argparse.Namespace) -> None:
     """`lmfast ngram eval`."""
-    source = [sys.stdin.read()] if arguments.text is None else arguments.text
+    source = standard_input() if arguments.text in (None, "-") else arguments.text
     found = open_model(arguments).perplexity(source, progress=progress(arguments))
     show(arguments, found._asdict())
 
@@ -222,7 +223,10 @@ def run_score(arguments: argparse.Namespace) -> None:
     """`lmfast ngram score`."""
     from lmfast.source import documents
 
-    lines = sys.stdin.read().splitlines() if arguments.text is None else list(documents(arguments.text, lines=True))
+    if arguments.text in (None, "-"):
+        lines = [line.removesuffix("\n").removesuffix("\r") for line in standard_input()]
+    else:
+        lines = list(documents(arguments.text, lines=True))
     scores = [float(score) for score in open_model(arguments).score_batch(lines)]
     show(arguments, {"scores": scores}, "\n".join(f"{score:.6g}" for score in scores))
 
@@ -263,6 +267,12 @@ def run_overlap(arguments: argparse.Namespace) -> None:
         f"{len(found.reference_documents):,} of {len(found.reference_ngrams):,} documents of the reference are found"
     )
     show(arguments, result, text)
+
+
+def standard_input() -> Iterator[str]:
+    """The lines of standard input, with their line ends; only line feeds end a line."""
+    buffer = getattr(sys.stdin, "buffer", None)
+    yield from sys.stdin if buffer is None else (line.decode("utf-8") for line in buffer)
 
 
 def open_source(arguments: argparse.Namespace) -> tuple[Any, Any]:

@@ -9,8 +9,17 @@
 """
 
 from lmfast.ngram.counts import NgramCounts, count_ngrams
-from lmfast.ngram.model import NgramModel
+from lmfast.ngram.model import NgramModel, NgramState
 from lmfast.ngram.overlap import Overlap, find_overlap
 from lmfast.ngram.results import Perplexity, TokenScores
 
-__all__ = ["NgramCounts", "NgramModel", "Overlap", "Perplexity", "TokenScores", "count_ngrams", "find_overlap"]
+__all__ = [
+    "NgramCounts",
+    "NgramModel",
+    "NgramState",
+    "Overlap",
+    "Perplexity",
+    "TokenScores",
+    "count_ngrams",
+    "find_overlap",
+]

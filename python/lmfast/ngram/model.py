@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
     from lmfast.ngram.options import Discounts, Smoothing
 
-__all__ = ["NgramModel", "Perplexity", "TokenScores"]
+__all__ = ["NgramModel", "NgramState", "Perplexity", "TokenScores"]
+
+NgramState = _core.NgramState
+"""The words before the next one, as far as they matter to a model: states that are equal score alike from there on."""
 
 
 class NgramModel:
@@ -352,9 +355,104 @@ class NgramModel:
                 return self._core.score_documents(*encode(iter(texts), self._need_tokenizer()), **options)
             return self._core.score_batch(list(texts), **options)
 
-    def token_scores(self, text: str | NDArray[Any], *, bos: bool = True, eos: bool = True) -> TokenScores:
-        """The scores of the tokens of a sentence, `</s>` included if `eos`; see `score`."""
-        return TokenScores(*self._core.token_scores(self._ids(text), bos=bos, eos=eos))
+    def token_scores(
+        self,
+        text: str | NDArray[Any],
+        *,
+        bos: bool = True,
+        eos: bool = True,
+        threads: int | None = None,
+        progress: bool | None = None,
+    ) -> TokenScores:
+        """The scores of the tokens of a sentence, or of the word ids of many.
+
+        Args:
+            text: As for `score`: one sentence. Or, for a model of words, the ids of words as `word_ids` gives them, `(t,)`:
+                each sentence ends with the id of `</s>`, and the next word begins another. Nothing is added to ids.
+            bos: Whether the first word stands at the beginning of a sentence.
+            eos: Whether the sentence ends behind its words; `</s>` is scored then. Does not matter to word ids.
+            threads: How many threads score word ids; None means every core.
+            progress: Whether to show a bar; None means on a terminal.
+
+        Raises:
+            ValueError: An id that no word has.
+
+        >>> model = NgramModel.train(["a b", "a b c"] * 3, order=2, discount_fallback=(0.5, 1, 1.5))
+        >>> model.token_scores(model.word_ids(["a b", "c"])).matched_order
+        array([2, 2, 2, 1, 2], dtype=uint8)
+        """
+        if isinstance(text, str) or self._core.is_of_tokens:
+            return TokenScores(*self._core.token_scores(self._ids(text), bos=bos, eos=eos))
+        ids = np.ascontiguousarray(as_tokens(text), np.uint32)
+        with bar(progress) as callback:
+            return TokenScores(*self._core.word_scores(ids, bos=bos, threads=threads, progress=callback))
+
+    def word_ids(
+        self,
+        text: Any,
+        *,
+        text_field: str = "text",
+        text_column: str = "text",
+        threads: int | None = None,
+        progress: bool | None = None,
+    ) -> NDArray[np.uint32]:
+        """The ids of the words of every line, each line with the id of `</s>` behind it; 0 is the unknown word.
+
+        Args:
+            text: A text (`str`), or a source of text other than a `str`: a `Path`, several, or an iterable of documents.
+            text_field: The field of a `.jsonl` line that holds the text.
+            text_column: The column of a `.parquet` file that holds the text.
+            threads: How many threads to use; None means every core.
+            progress: Whether to show a bar; None means on a terminal.
+
+        Returns:
+            `(t,)`, for `token_scores`; id i is `vocabulary[i]`.
+
+        Raises:
+            TypeError: It is a model of tokens, whose ids a tokenizer gives.
+
+        >>> model = NgramModel.train(["a b", "a b c"] * 3, order=2, discount_fallback=(0.5, 1, 1.5))
+        >>> model.word_ids("b a\\nc d")
+        array([4, 3, 2, 5, 0, 2], dtype=uint32)
+        """
+        if self._core.is_of_tokens:
+            message = "this is a model of tokens: its tokenizer gives their ids"
+            raise TypeError(message)
+        source = iter([text]) if isinstance(text, str) else resolve(text)
+        with bar(progress) as callback:
+            return self._core.word_ids(
+                source, text_field=text_field, text_column=text_column, threads=threads, progress=callback
+            )
+
+    def state(self, *, bos: bool = True) -> NgramState:
+        """The state at the beginning of a sentence, or before any word; for decoders, see `advance`.
+
+        Args:
+            bos: Whether it is after `<s>`.
+        """
+        state = NgramState()
+        self._core.write_first_state(state, bos=bos)
+        return state
+
+    def advance(self, state: NgramState, word: str) -> tuple[float, NgramState]:
+        """Score one word after a state.
+
+        Args:
+            state: Of this model: by `state`, or by `advance`.
+            word: A word, `</s>` to end the sentence; for a model of tokens a token as its vocabulary spells it.
+
+        Returns:
+            The word's log10 probability, and the state behind it.
+
+        >>> model = NgramModel.train(["a b", "a b c"] * 3, order=2, discount_fallback=(0.5, 1, 1.5))
+        >>> first, state = model.advance(model.state(), "a")
+        >>> second, state = model.advance(state, "b")
+        >>> first + second == model.score("a b", eos=False)
+        True
+        """
+        following = NgramState()
+        log10_prob, _, _ = self._core.advance(state, word, following)
+        return log10_prob, following
 
     def token_stream_scores(
         self, ids: NDArray[Any], offsets: NDArray[Any], *, threads: int | None = None, progress: bool | None = None

@@ -73,6 +73,15 @@ impl Map {
         }
     }
 
+    /// Asks the operating system to keep and map the file in large blocks, which makes reads all over it faster.
+    pub fn advise_huge(&self) {
+        #[cfg(target_os = "linux")]
+        if let Some(bytes) = &self.bytes {
+            // Advice only.
+            let _ = bytes.advise(memmap2::Advice::HugePage);
+        }
+    }
+
     /// Asks the operating system to begin reading a range of bytes, without waiting for it.
     pub fn advise_will_need(&self, offset: usize, length: usize) {
         #[cfg(unix)]

@@ -202,8 +202,8 @@ proptest! {
         model.save_lmn(&path, &control)?;
         let mut bytes = std::fs::read(&path)?;
         for (place, value) in changes {
-            // Behind the header and the table of eight sections.
-            let place = 320 + place.index((bytes.len() - 320) / 4) * 4;
+            // Behind the header and the table of twelve sections.
+            let place = 448 + place.index((bytes.len() - 448) / 4) * 4;
             bytes[place..place + 4].copy_from_slice(&value.to_le_bytes());
         }
         crate::model::fix_checksums(&mut bytes);
@@ -212,6 +212,8 @@ proptest! {
             for sentence in &sentences {
                 let _ = (model.token_scores(sentence, true, true), model.next_distribution(sentence));
             }
+            let words = sentences.concat();
+            let _ = (model.word_scores(&words, true, &control), model.score_batch(&["w3 w4", ""], true, true, &control));
             let sampling = Sampling { temperature: 1.0, top_k: Some(3), top_p: Some(0.9) };
             let _ = model.generate(&[3], 9, &sampling, 1, &control);
             let _ = (model.word_ids("w3 w4 zz"), model.vocabulary().word(5), model.verify(&control));

@@ -117,7 +117,7 @@ fn take(batches: &mut impl Iterator<Item = Result<Documents>>) -> Result<Vec<Doc
 }
 
 /// Short words that a thread met lately, under their hashes: what most look-ups find, in memory that is near.
-struct Recent {
+pub(crate) struct Recent {
     /// A word's bytes in the lower ones, its length in the highest; and its id.
     slots: Vec<(u128, u32)>,
 }
@@ -139,7 +139,21 @@ impl Recent {
         Some(u128::from_le_bytes(bytes))
     }
 
-    fn slot(&mut self, packed: u128) -> &mut (u128, u32) {
+    /// The number of a word of up to 15 bytes within a text.
+    #[inline]
+    pub(crate) fn pack_at(text: &[u8], start: usize, end: usize) -> Option<u128> {
+        let length = end - start;
+        match text.get(start..start + 16) {
+            Some(bytes) if length < 16 => {
+                let bytes = u128::from_le_bytes(bytes.try_into().ok()?);
+                Some(bytes & !(u128::MAX << (8 * length)) | (length as u128) << 120)
+            }
+            _ => Self::pack(&text[start..end]),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn slot(&mut self, packed: u128) -> &mut (u128, u32) {
         let folded = packed as u64 ^ (packed >> 64) as u64;
         let hash = folded.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         &mut self.slots[(hash >> (u64::BITS - Self::BITS)) as usize]

@@ -23,7 +23,7 @@ mod _core {
     #[pymodule_export]
     use crate::error::FormatError;
     #[pymodule_export]
-    use crate::ngram::{NgramModel, count_tokens, count_words};
+    use crate::ngram::{NgramModel, NgramState, count_tokens, count_words};
     #[pymodule_export]
     use crate::ngram_tools::{
         filter_ngrams, interpolate_ngrams, overlap_of_text, overlap_of_tokens, prune_ngrams, text_scores,

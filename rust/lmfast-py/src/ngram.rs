@@ -2,12 +2,15 @@
 #![expect(clippy::needless_pass_by_value, reason = "arguments are made for the call")]
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use lmfast_base::source::{Files, Options as SourceOptions};
 use lmfast_base::{Control, Error, Result, threads};
 use lmfast_ngram::corpus::{Corpus, SPECIALS};
 use lmfast_ngram::words::{Reader, Unknown};
-use lmfast_ngram::{Grams, Kind, Model, Options, Report, Sampling, Smoothing, Vocabulary, count_ngrams, estimate};
+use lmfast_ngram::{
+    Grams, Kind, Model, Options, Report, Sampling, Smoothing, State, TokenScore, Vocabulary, count_ngrams, estimate,
+};
 use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
@@ -67,6 +70,47 @@ impl NgramModel {
         }
     }
 }
+
+/// The words before the next one, for decoders. Private: see `lmfast.ngram.NgramState`.
+#[pyclass(frozen, module = "lmfast._core")]
+#[derive(Default)]
+pub(crate) struct NgramState(AtomicU32);
+
+impl NgramState {
+    fn get(&self) -> State {
+        State(self.0.load(Ordering::Relaxed))
+    }
+
+    fn set(&self, state: State) {
+        self.0.store(state.0, Ordering::Relaxed);
+    }
+}
+
+#[pymethods]
+impl NgramState {
+    #[new]
+    fn new() -> Self {
+        Self::default()
+    }
+
+    fn __eq__(&self, other: &Self) -> bool {
+        self.get() == other.get()
+    }
+
+    fn __hash__(&self) -> u64 {
+        self.get().0.into()
+    }
+
+    fn __copy__(&self) -> Self {
+        Self(self.get().0.into())
+    }
+
+    fn __deepcopy__(&self, _memo: &Bound<'_, PyAny>) -> Self {
+        self.__copy__()
+    }
+}
+
+type Scores<'py> = (Bound<'py, PyArray1<f32>>, Bound<'py, PyArray1<u8>>, Bound<'py, PyArray1<bool>>);
 
 /// A sentence: text, or the ids of tokens.
 #[derive(FromPyObject)]
@@ -322,20 +366,72 @@ impl NgramModel {
 
     /// Log10 probabilities, matched orders, and whether each token is unknown.
     #[pyo3(signature = (text, *, bos, eos))]
-    #[expect(clippy::type_complexity, reason = "three arrays")]
-    fn token_scores<'py>(
-        &self,
-        py: Python<'py>,
-        text: Text<'_>,
-        bos: bool,
-        eos: bool,
-    ) -> PyResult<(Bound<'py, PyArray1<f32>>, Bound<'py, PyArray1<u8>>, Bound<'py, PyArray1<bool>>)> {
+    fn token_scores<'py>(&self, py: Python<'py>, text: Text<'_>, bos: bool, eos: bool) -> PyResult<Scores<'py>> {
         let words = self.words(&text)?;
         let scores = gate::run(py, None, |_| Ok(self.model.token_scores(&words, bos, eos)))?;
         let log10_prob: Vec<f32> = scores.iter().map(|score| score.log10_prob).collect();
         let matched_order: Vec<u8> = scores.iter().map(|score| score.matched_order).collect();
         let is_unknown: Vec<bool> = scores.iter().map(|score| score.is_unknown).collect();
         Ok((log10_prob.into_pyarray(py), matched_order.into_pyarray(py), is_unknown.into_pyarray(py)))
+    }
+
+    /// The ids of the words of every line, each line with `</s>` behind it.
+    #[pyo3(signature = (source, *, text_field, text_column, threads, progress))]
+    fn word_ids<'py>(
+        &self,
+        py: Python<'py>,
+        source: &Bound<'_, PyAny>,
+        text_field: String,
+        text_column: String,
+        threads: Option<usize>,
+        progress: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Bound<'py, PyArray1<u32>>> {
+        let options = SourceOptions { lines: true, text_field, text_column, keep_line_ends: true };
+        let (batches, total) = open(source, options)?;
+        let ids = gate::run(py, progress, |control| {
+            control.begin("reading text", total);
+            in_pool(threads, || self.model.line_ids(batches, control))
+        })?;
+        Ok(ids.into_pyarray(py))
+    }
+
+    /// The scores of words of many sentences, each with its `</s>`; as `token_scores`.
+    #[pyo3(signature = (ids, *, bos, threads, progress))]
+    fn word_scores<'py>(
+        &self,
+        py: Python<'py>,
+        ids: PyReadonlyArray1<'_, u32>,
+        bos: bool,
+        threads: Option<usize>,
+        progress: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Scores<'py>> {
+        let ids = ids.as_slice()?;
+        let scores = gate::run(py, progress, |control| in_pool(threads, || self.model.word_scores(ids, bos, control)))?;
+        Ok((
+            scores.log10_prob.into_pyarray(py),
+            scores.matched_order.into_pyarray(py),
+            scores.is_unknown.into_pyarray(py),
+        ))
+    }
+
+    /// Makes `state` the one at the beginning of a sentence, or before any word.
+    #[pyo3(signature = (state, *, bos))]
+    fn write_first_state(&self, state: &NgramState, bos: bool) {
+        state.set(self.model.first_state(bos));
+    }
+
+    /// Scores a word after `state`, and makes `following` the state after it; the two may be one. Gives the log10
+    /// probability, the matched order and whether the word is unknown.
+    fn advance(&self, state: &NgramState, word: &str, following: &NgramState) -> (f32, u8, bool) {
+        let word = self.model.vocabulary().lookup().id(word.as_bytes());
+        let (TokenScore { log10_prob, matched_order, is_unknown }, next) = self.model.advance(state.get(), word);
+        following.set(next);
+        (log10_prob, matched_order, is_unknown)
+    }
+
+    /// Whether a word, spelled as it is, is in the vocabulary.
+    fn knows(&self, word: &str) -> bool {
+        self.model.vocabulary().lookup().find(word.as_bytes()).is_some()
     }
 
     /// Perplexity with and without unknown words, their number, and the number of tokens.
@@ -349,7 +445,7 @@ impl NgramModel {
         threads: Option<usize>,
         progress: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<(f64, f64, u64, u64)> {
-        let options = SourceOptions { lines: true, text_field, text_column, ..SourceOptions::default() };
+        let options = SourceOptions { lines: true, text_field, text_column, keep_line_ends: true };
         let (batches, total) = open(source, options)?;
         let cost = gate::run(py, progress, |control| {
             control.begin("scoring", total);

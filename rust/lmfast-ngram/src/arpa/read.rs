@@ -1,6 +1,8 @@
 //! Reading ARPA, and telling the kinds of model files apart.
+//!
+//! The sections of bigrams and longer n-grams are read a block at a time, and the lines of a block by all threads.
 
-use std::io::{BufRead, BufReader};
+use std::io::Read;
 use std::path::Path;
 
 use flate2::bufread::MultiGzDecoder;
@@ -11,7 +13,7 @@ use super::METHOD;
 use crate::corpus::{BEGIN, END, SPECIALS, UNKNOWN};
 use crate::count::MOST_ORDERS;
 use crate::model::{ArpaEntry, Builder, Kind, Model, is_lmn};
-use crate::vocabulary;
+use crate::vocabulary::{self, Lookup};
 
 /// What every file of `KenLM`'s `build_binary` begins with; its format's version follows.
 const KENLM: &[u8] = b"mmap lm http://kheafield.com/code";
@@ -37,8 +39,7 @@ impl Model {
         }
         control.begin("reading", bytes.len() as u64);
         if bytes.starts_with(GZIP) {
-            let decoder = BufReader::with_capacity(1 << 18, MultiGzDecoder::new(bytes));
-            return Reader::new(map.path(), decoder, control).model();
+            return Reader::new(map.path(), MultiGzDecoder::new(bytes), control).model();
         }
         Reader::new(map.path(), bytes, control).model()
     }
@@ -54,10 +55,18 @@ fn kenlm_refusal(bytes: &[u8]) -> String {
     )
 }
 
+/// Bytes that are asked of the file at a time.
+const READ: usize = 1 << 18;
+/// Bytes of lines that a thread reads in one go, about.
+const PART: usize = 1 << 20;
+
 struct Reader<'a, R> {
     path: &'a Path,
     input: R,
     control: &'a Control,
+    /// What was read of the file and is not yet used from `at` on.
+    block: Vec<u8>,
+    at: usize,
     line: Vec<u8>,
     number: u64,
     /// What a comment says of how the model was estimated.
@@ -71,30 +80,56 @@ struct Line<'a> {
     backoff: f32,
 }
 
-impl<'a, R: BufRead> Reader<'a, R> {
+/// What a part of a section holds.
+#[derive(Default)]
+struct Part {
+    entries: Vec<ArpaEntry>,
+    /// What is wrong with the line behind the entries.
+    broken: Option<String>,
+    /// How many bytes were used, if the section ends here, the blank line included.
+    end: Option<usize>,
+}
+
+impl<'a, R: Read> Reader<'a, R> {
     fn new(path: &'a Path, input: R, control: &'a Control) -> Self {
-        Self { path, input, control, line: Vec::new(), number: 0, method: String::new() }
+        Self { path, input, control, block: Vec::new(), at: 0, line: Vec::new(), number: 0, method: String::new() }
     }
 
     fn broken(&self, what: impl std::fmt::Display) -> Error {
         Error::format(self.path, format!("line {}: {what}", self.number))
     }
 
+    /// Reads on, and says whether there was more.
+    fn read_more(&mut self) -> Result<bool> {
+        self.control.check()?;
+        self.block.drain(..self.at);
+        self.at = 0;
+        let before = self.block.len();
+        (&mut self.input).take(READ as u64).read_to_end(&mut self.block).map_err(|error| {
+            Error::format(self.path, format!("the compressed data is cut short or damaged ({error})"))
+        })?;
+        Ok(self.block.len() > before)
+    }
+
     /// Reads a line, without its line end; says whether there was one.
     fn next(&mut self) -> Result<bool> {
         self.line.clear();
         self.number += 1;
-        let read = self.input.read_until(b'\n', &mut self.line).map_err(|error| {
-            Error::format(self.path, format!("the compressed data is cut short or damaged ({error})"))
-        })?;
-        if self.number.is_multiple_of(1024) {
-            self.control.check()?;
-        }
-        self.control.advance(read as u64);
-        while self.line.last().is_some_and(|byte| matches!(byte, b'\n' | b'\r')) {
-            self.line.pop();
-        }
-        Ok(read > 0)
+        let mut searched = 0;
+        let end = loop {
+            let rest = &self.block[self.at..];
+            if let Some(end) = rest[searched..].iter().position(|&byte| byte == b'\n') {
+                break searched + end + 1;
+            }
+            searched = rest.len();
+            if !self.read_more()? {
+                break searched;
+            }
+        };
+        self.line.extend_from_slice(without_line_end(&self.block[self.at..self.at + end]));
+        self.at += end;
+        self.control.advance(end as u64);
+        Ok(end > 0)
     }
 
     fn text(&self) -> Result<&str> {
@@ -238,29 +273,45 @@ impl<'a, R: BufRead> Reader<'a, R> {
         builder: &Builder,
     ) -> Result<Vec<ArpaEntry>> {
         self.section_header(order)?;
-        let lookup = words.lookup();
-        let (mut entries, mut ids) = (Vec::new(), Vec::with_capacity(order));
-        while self.next()? && !self.line.is_empty() {
-            let line = self.parse(highest)?;
-            ids.clear();
-            for word in line.words.split(' ') {
-                let id = match word {
-                    "<unk>" => Some(UNKNOWN),
-                    _ => lookup.find(word.as_bytes()).or((word == "<UNK>").then_some(UNKNOWN)),
-                };
-                ids.push(id.ok_or_else(|| self.broken(format!("the word {word:?} is not among the unigrams")))?);
+        let context = Context { order, highest, lookup: words.lookup(), builder };
+        let mut wanted = PART * rayon::current_num_threads().max(1);
+        let mut entries = Vec::new();
+        loop {
+            let mut more = true;
+            while more && self.block.len() - self.at < wanted {
+                more = self.read_more()?;
             }
-            let Some((&word, context)) = ids.split_last().filter(|_| ids.len() == order) else {
-                return Err(self.broken(format!("{order} words were expected")));
-            };
-            let context = builder.find(context).ok_or_else(|| {
-                self.broken(format!(
-                    "its first {} words are not among the {}-grams, so it cannot be reached",
-                    order - 1,
-                    order - 1
-                ))
-            })?;
-            entries.push(ArpaEntry { context, word, log10_prob: line.log10_prob, backoff: line.backoff });
+            let rest = &self.block[self.at..];
+            let last = rest.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+            let whole = if more { last } else { rest.len() };
+            if whole == 0 && more {
+                // A line longer than all that is wanted.
+                wanted = 2 * rest.len();
+                continue;
+            }
+            let mut used = 0;
+            let mut ended = !more;
+            let starts = cuts(&rest[..whole]);
+            let parts = starts.par_windows(2).map(|cut| context.read(&rest[cut[0]..cut[1]]));
+            for (part, start) in parts.collect::<Vec<_>>().into_iter().zip(&starts) {
+                self.number += part.entries.len() as u64;
+                entries.extend(part.entries);
+                if let Some(what) = part.broken {
+                    self.number += 1;
+                    return Err(self.broken(what));
+                }
+                if let Some(end) = part.end {
+                    self.number += 1;
+                    (used, ended) = (start + end, true);
+                    break;
+                }
+                used = whole;
+            }
+            self.at += used;
+            self.control.advance(used as u64);
+            if ended {
+                break;
+            }
         }
         self.check_count(order, count, entries.len() as u64)?;
         Ok(entries)
@@ -284,28 +335,102 @@ impl<'a, R: BufRead> Reader<'a, R> {
     }
 
     fn parse(&self, highest: bool) -> Result<Line<'_>> {
-        let mut fields = self.text()?.split('\t');
-        let (Some(log10_prob), Some(words), backoff, None) =
-            (fields.next(), fields.next(), fields.next(), fields.next())
-        else {
-            return Err(self.broken("a log10 probability, a tab, words separated by spaces, and perhaps a tab and a log10 back-off weight were expected"));
-        };
-        let log10_prob = self.number(log10_prob)?;
-        if log10_prob > 0.0 {
-            return Err(self.broken(format!("the log10 probability {log10_prob} is above 0")));
+        parse(&self.line, highest).map_err(|what| self.broken(what))
+    }
+}
+
+/// What lines of n-grams are read with.
+struct Context<'a> {
+    order: usize,
+    highest: bool,
+    lookup: Lookup<'a>,
+    builder: &'a Builder,
+}
+
+impl Context<'_> {
+    /// Reads lines up to a blank one.
+    fn read(&self, lines: &[u8]) -> Part {
+        let (mut part, mut used, mut ids) = (Part::default(), 0, Vec::with_capacity(self.order));
+        for line in lines.split_inclusive(|&byte| byte == b'\n') {
+            used += line.len();
+            let line = without_line_end(line);
+            if line.is_empty() {
+                part.end = Some(used);
+                break;
+            }
+            match self.entry(line, &mut ids) {
+                Ok(entry) => part.entries.push(entry),
+                Err(what) => {
+                    part.broken = Some(what);
+                    break;
+                }
+            }
         }
-        let backoff = self.number(backoff.unwrap_or("0"))?;
-        if highest && backoff != 0.0 {
-            return Err(self.broken("an n-gram of the highest order has no back-off weight"));
-        }
-        Ok(Line { log10_prob, words, backoff })
+        part
     }
 
-    /// A number; adding 0 makes a negative zero positive.
-    fn number(&self, text: &str) -> Result<f32> {
-        let number = text.parse().ok().filter(|number: &f32| !number.is_nan() && *number != f32::INFINITY);
-        number
-            .map(|number| number + 0.0)
-            .ok_or_else(|| self.broken(format!("{text:?} is no log10 of a probability or weight")))
+    fn entry(&self, line: &[u8], ids: &mut Vec<u32>) -> std::result::Result<ArpaEntry, String> {
+        let line = parse(line, self.highest)?;
+        ids.clear();
+        for word in line.words.split(' ') {
+            let id = match word {
+                "<unk>" => Some(UNKNOWN),
+                _ => self.lookup.find(word.as_bytes()).or((word == "<UNK>").then_some(UNKNOWN)),
+            };
+            ids.push(id.ok_or_else(|| format!("the word {word:?} is not among the unigrams"))?);
+        }
+        let Some((&word, context)) = ids.split_last().filter(|_| ids.len() == self.order) else {
+            return Err(format!("{} words were expected", self.order));
+        };
+        let context = self.builder.find(context).ok_or_else(|| {
+            let shorter = self.order - 1;
+            format!("its first {shorter} words are not among the {shorter}-grams, so it cannot be reached")
+        })?;
+        Ok(ArpaEntry { context, word, log10_prob: line.log10_prob, backoff: line.backoff })
     }
+}
+
+/// Where to cut lines into parts: behind a line end each, the first and last at the ends.
+fn cuts(lines: &[u8]) -> Vec<usize> {
+    let mut cuts = vec![0];
+    let mut at = 0;
+    while at < lines.len() {
+        let from = (at + PART).min(lines.len());
+        at = lines[from..].iter().position(|&byte| byte == b'\n').map_or(lines.len(), |end| from + end + 1);
+        cuts.push(at);
+    }
+    cuts
+}
+
+fn without_line_end(mut line: &[u8]) -> &[u8] {
+    while let Some((b'\n' | b'\r', rest)) = line.split_last() {
+        line = rest;
+    }
+    line
+}
+
+fn parse(line: &[u8], highest: bool) -> std::result::Result<Line<'_>, String> {
+    let line = std::str::from_utf8(line).map_err(|_| "not UTF-8: convert the file")?;
+    let mut fields = line.split('\t');
+    let (Some(log10_prob), Some(words), backoff, None) = (fields.next(), fields.next(), fields.next(), fields.next())
+    else {
+        return Err("a log10 probability, a tab, words separated by spaces, and perhaps a tab and a log10 back-off weight were \
+                    expected"
+            .to_owned());
+    };
+    let log10_prob = number(log10_prob)?;
+    if log10_prob > 0.0 {
+        return Err(format!("the log10 probability {log10_prob} is above 0"));
+    }
+    let backoff = number(backoff.unwrap_or("0"))?;
+    if highest && backoff != 0.0 {
+        return Err("an n-gram of the highest order has no back-off weight".to_owned());
+    }
+    Ok(Line { log10_prob, words, backoff })
+}
+
+/// A number; adding 0 makes a negative zero positive.
+fn number(text: &str) -> std::result::Result<f32, String> {
+    let number = text.parse().ok().filter(|number: &f32| !number.is_nan() && *number != f32::INFINITY);
+    number.map(|number| number + 0.0).ok_or_else(|| format!("{text:?} is no log10 of a probability or weight"))
 }

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use rayon::prelude::*;
 
-use super::{Column, Inner, Kind, Leaf, Model, ROOT};
+use super::{Column, Indexed, Inner, Kind, Leaf, Model, ROOT};
 use crate::vocabulary::Vocabulary;
 
 /// An n-gram of an ARPA file.
@@ -123,6 +123,7 @@ impl Builder {
             inner: Column::Owned(self.inner),
             leaves: Column::Owned(self.leaves),
             unigrams: OnceLock::new(),
+            index: Indexed::default(),
             file: None,
             method: String::new(),
         }

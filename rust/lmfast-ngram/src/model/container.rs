@@ -79,6 +79,32 @@ fn padded_name(name: &str) -> [u8; 8] {
     padded
 }
 
+/// A file that is written in pieces of [`PIECE`] bytes from multiples of it on. Linux keeps such pieces in memory in one
+/// block, and maps it with a single entry of the page table, which makes reads all over the file faster.
+struct Whole {
+    file: AtomicFile,
+    waiting: Vec<u8>,
+}
+
+impl Whole {
+    fn write_all(&mut self, mut bytes: &[u8]) -> std::io::Result<()> {
+        while self.waiting.len() + bytes.len() >= PIECE {
+            let now;
+            (now, bytes) = bytes.split_at(PIECE - self.waiting.len());
+            self.waiting.extend_from_slice(now);
+            self.file.write_all(&self.waiting)?;
+            self.waiting.clear();
+        }
+        self.waiting.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn finish(mut self) -> std::io::Result<AtomicFile> {
+        self.file.write_all(&self.waiting)?;
+        Ok(self.file)
+    }
+}
+
 /// Writes the sections. Until all is written, the magic says that the file is incomplete.
 pub(super) fn write(path: &Path, format: &Format, sections: &[(&str, &[u8])], control: &Control) -> Result<()> {
     let mut offset = (size_of::<Header>() + sections.len() * size_of::<Section>()) as u64;
@@ -95,9 +121,9 @@ pub(super) fn write(path: &Path, format: &Format, sections: &[(&str, &[u8])], co
         Header { magic, version: format.version, sections: table.len() as u32, length: offset, checksum: 0 };
     header.checksum = checksum(&header, &table);
 
-    let mut file = AtomicFile::create(path)?;
+    let mut file = Whole { file: AtomicFile::create(path)?, waiting: Vec::with_capacity(PIECE) };
     let mut written = 0;
-    let mut put = |file: &mut AtomicFile, bytes: &[u8]| {
+    let mut put = |file: &mut Whole, bytes: &[u8]| {
         written += bytes.len() as u64;
         file.write_all(bytes).map(|()| written).map_err(Error::io(path))
     };
@@ -112,6 +138,7 @@ pub(super) fn write(path: &Path, format: &Format, sections: &[(&str, &[u8])], co
             control.advance(piece.len() as u64);
         }
     }
+    let mut file = file.finish().map_err(Error::io(path))?;
     file.file()?.seek(SeekFrom::Start(0)).map_err(Error::io(path))?;
     file.write_all(&magic).map_err(Error::io(path))?;
     file.commit()
@@ -149,7 +176,7 @@ impl Container {
             )));
         }
         let table = map.slice::<Section>(size_of::<Header>(), header.sections as usize)?.to_vec();
-        if checksum(&header, &table) != header.checksum {
+        if checksum(&header, &table) != header.checksum && !cfg!(fuzzing) {
             return Err(broken("the checksum of the header does not fit: the file is damaged".to_owned()));
         }
         let outside =
@@ -160,9 +187,9 @@ impl Container {
         Ok(Self { map: Arc::new(map), table })
     }
 
-    /// Whether there is such a section.
+    /// Whether there is a section of that name.
     pub(super) fn has(&self, name: &str) -> bool {
-        self.table.iter().any(|section| section.name == padded_name(name))
+        self.find(name).is_ok()
     }
 
     fn find(&self, name: &str) -> Result<&Section> {
@@ -199,7 +226,7 @@ impl Container {
 
     fn verify_section(&self, section: &Section, control: &Control) -> Result<()> {
         let bytes = self.map.slice::<u8>(section.offset as usize, section.length as usize)?;
-        if hash_section(bytes, control)? == section.checksum {
+        if hash_section(bytes, control)? == section.checksum || cfg!(fuzzing) {
             return Ok(());
         }
         let name = String::from_utf8_lossy(&section.name);

@@ -10,6 +10,7 @@
 //! | `inner` | 16 bytes | for each node that is no leaf, and one more: log10 probability (f32), log10 back-off weight (f32), first child (u32), suffix (u32) |
 //! | `leaves` | 8 bytes | for each leaf: log10 probability (f32), suffix (u32) |
 //! | `method` | bytes | how the model was estimated, [`Model::method`]; may be missing |
+//! | `index`, `unigrams`, `middle`, `highest` | | the [`index`](crate::index); may be missing |
 
 use std::path::Path;
 use std::sync::OnceLock;
@@ -17,8 +18,9 @@ use std::sync::OnceLock;
 use lmfast_base::{Control, Error, Map, Result};
 
 use super::container::{self, Container, Format};
-use super::{Column, Inner, Kind, Leaf, Model};
+use super::{Column, Indexed, Inner, Kind, Leaf, Model};
 use crate::count::MOST_ORDERS;
+use crate::index::{Index, Shape};
 use crate::vocabulary::Vocabulary;
 
 pub(super) use super::container::Container as Checked;
@@ -39,7 +41,7 @@ impl Model {
         self.verify(control)?;
         let mut shape = vec![self.order() as u64, u64::from(self.kind == Kind::Tokens)];
         shape.extend(self.counts());
-        let sections: [(&str, &[u8]); 8] = [
+        let mut sections: Vec<(&str, &[u8])> = vec![
             ("shape", bytemuck::cast_slice(&shape)),
             ("text", self.vocabulary.text.as_slice()),
             ("ends", bytemuck::cast_slice(self.vocabulary.ends.as_slice())),
@@ -49,11 +51,20 @@ impl Model {
             ("leaves", bytemuck::cast_slice(self.leaves.as_slice())),
             ("method", self.method.as_bytes()),
         ];
+        if let Some(index) = self.made_index(control)? {
+            sections.extend([
+                ("index", bytemuck::bytes_of(&index.shape)),
+                ("unigrams", bytemuck::cast_slice(index.unigrams.as_slice())),
+                ("middle", bytemuck::cast_slice(index.middle.as_slice())),
+                ("highest", bytemuck::cast_slice(index.highest.as_slice())),
+            ]);
+        }
         container::write(path.as_ref(), &FORMAT, &sections, control)
     }
 
     /// Maps a `.lmn` file. Reads the header only; [`verify`](Self::verify) reads the rest.
     pub(crate) fn load_lmn(map: Map) -> Result<Self> {
+        map.advise_huge();
         let file = Container::open(map, &FORMAT)?;
         let level_starts = level_starts(file.checked::<u64>("shape")?).ok_or_else(|| {
             Error::format(file.map.path(), "the numbers of n-grams make no sense: the file is damaged")
@@ -76,6 +87,7 @@ impl Model {
         }
         let method = if file.has("method") { file.checked::<u8>("method")? } else { &[] };
         let method = String::from_utf8_lossy(method).into_owned();
+        let index = index(&file, words, level_starts.len() as u64 - 2)?;
         Ok(Self {
             method,
             kind,
@@ -85,6 +97,7 @@ impl Model {
             leaves: column::<Leaf>(&file, "leaves", Some(u64::from(end - leaf_start)))?,
             level_starts,
             unigrams: OnceLock::new(),
+            index,
             file: Some(file),
         })
     }
@@ -105,6 +118,19 @@ impl Model {
             "the checksums fit, but the numbers make no model: another program wrote this file",
         ))
     }
+}
+
+/// The index of a file that has one.
+fn index(file: &Container, words: u64, order: u64) -> Result<Indexed> {
+    if !file.has("index") {
+        return Ok(Indexed::default());
+    }
+    let damaged = || Error::format(file.map.path(), "the sizes of the index make no sense: the file is damaged");
+    let &[shape] = file.checked::<Shape>("index")? else { return Err(damaged()) };
+    let tables = (column(file, "unigrams", None)?, column(file, "middle", None)?, column(file, "highest", None)?);
+    let index = Index::of_tables(shape, tables.0, tables.1, tables.2);
+    let index = index.filter(|_| shape.words == words && shape.order == order).ok_or_else(damaged)?;
+    Ok(Indexed { index: OnceLock::from(Some(index)), ..Indexed::default() })
 }
 
 /// The first node of each order, from what `shape` says; nothing if that cannot be.

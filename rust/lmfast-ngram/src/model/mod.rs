@@ -15,10 +15,10 @@ mod container;
 mod format;
 mod normalize;
 
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use bytemuck::{Pod, Zeroable};
-use lmfast_base::Pages;
+use lmfast_base::{Control, Pages, Result};
 
 pub(crate) use build::{ArpaEntry, Builder};
 pub(crate) use column::Column;
@@ -28,7 +28,13 @@ pub(crate) use format::is_lmn;
 pub(crate) use normalize::probability;
 
 use crate::corpus::{BEGIN, SPECIALS, UNKNOWN};
+use crate::index::Index;
+use crate::score::TokenScore;
 use crate::vocabulary::Vocabulary;
+
+/// The words before the next one, as far as they matter to a model: two are equal where all that follows scores alike.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct State(pub u32);
 
 /// The node of the empty n-gram.
 pub(crate) const ROOT: u32 = 0;
@@ -74,9 +80,17 @@ pub struct Model {
     leaves: Column<Leaf>,
     /// The probabilities of unigrams, once something asked for them.
     pub(crate) unigrams: OnceLock<Vec<f32>>,
+    index: Indexed,
     file: Option<format::Checked>,
     /// How it was estimated, if that is known: the name of the smoothing, and what was chosen.
     method: String,
+}
+
+/// The index of a model, once something asked for it: nothing inside where there cannot be one.
+#[derive(Debug, Default)]
+struct Indexed {
+    index: OnceLock<Option<Index>>,
+    building: Mutex<()>,
 }
 
 impl Model {
@@ -97,6 +111,7 @@ impl Model {
             inner: Column::Pages(inner),
             leaves: Column::Pages(leaves),
             unigrams: OnceLock::new(),
+            index: Indexed::default(),
             file: None,
             method: String::new(),
         }
@@ -140,6 +155,48 @@ impl Model {
     /// How many tokens the tokenizer of a model of tokens has; of a model of words, how many words but the special ones.
     pub fn num_tokens(&self) -> u32 {
         (self.vocabulary.len() as u32).saturating_sub(SPECIALS)
+    }
+
+    /// The index if it is there, or worth being made for scoring so many words; nothing where there is none.
+    pub(crate) fn index(&self, words: usize, control: &Control) -> Result<Option<&Index>> {
+        let pays = self.words.as_slice().len() / 16 < words;
+        if self.index.index.get().is_none() && !pays {
+            return Ok(None);
+        }
+        self.made_index(control)
+    }
+
+    /// The state at the beginning of a sentence, or before any word.
+    pub fn first_state(&self, begin: bool) -> State {
+        let view = self.view();
+        State(if begin { view.shortest(view.begin()) } else { ROOT })
+    }
+
+    /// Scores a word after a state.
+    pub fn advance(&self, state: State, word: u32) -> (TokenScore, State) {
+        let view = self.view();
+        let (log10_prob, node, next) = view.step(state.0, word);
+        let score = TokenScore { log10_prob, matched_order: view.order_of(node), is_unknown: word == UNKNOWN };
+        (score, State(view.shortest(next)))
+    }
+
+    /// Makes the index for scoring many words, which is otherwise made when the first many are scored, or the model is
+    /// saved. Uses the current pool of threads.
+    pub fn index_now(&self, control: &Control) -> Result<()> {
+        self.made_index(control).map(|_| ())
+    }
+
+    /// The index, made where it is not there; nothing where there cannot be one. Uses the current pool of threads.
+    pub(crate) fn made_index(&self, control: &Control) -> Result<Option<&Index>> {
+        if let Some(index) = self.index.index.get() {
+            return Ok(index.as_ref());
+        }
+        let _alone = self.index.building.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.index.index.get().is_none() {
+            let index = Index::build(self.view(), control)?;
+            return Ok(self.index.index.get_or_init(|| index).as_ref());
+        }
+        Ok(self.index.index.get().and_then(Option::as_ref))
     }
 
     pub(crate) fn view(&self) -> View<'_> {
@@ -232,6 +289,16 @@ impl View<'_> {
     fn state(&self, node: u32) -> u32 {
         let mut node = node;
         while node >= self.num_inner() {
+            node = self.suffix(node);
+        }
+        node
+    }
+
+    /// The longest end of a state's n-gram that a longer one begins with, or that has a weight: what is longer changes no
+    /// score to come.
+    fn shortest(&self, state: u32) -> u32 {
+        let mut node = state;
+        while node != ROOT && self.children(node).is_empty() && self.backoff(node) == 0.0 {
             node = self.suffix(node);
         }
         node
