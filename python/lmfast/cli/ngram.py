@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import io
 import sys
 import time
 from pathlib import Path
@@ -293,14 +292,6 @@ def read_source(names: list[str]) -> Any:
     if len(files) == 1 and files[0].suffix in (".bin", ".idx"):
         return TokenStore.open(files[0])
     return files
-
-
-def standard_input() -> Iterator[str]:
-    """The lines of standard input, as those of a file would be."""
-    if isinstance(sys.stdin, io.TextIOWrapper):
-        sys.stdin.reconfigure(encoding="utf-8", errors="strict", newline="\n")
-    for line in sys.stdin:
-        yield line.removesuffix("\n")
 
 
 def open_model(arguments: argparse.Namespace) -> NgramModel:
