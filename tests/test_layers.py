@@ -25,6 +25,7 @@ ALLOWED = {
     "saving": {"errors", "models", "ngram"},
     "generation": {"errors", "models"},
     "evaluation": {"errors", "progress", "source", "models", "data"},
+    "interpolation": {"errors", "progress", "source", "ngram", "evaluation"},
     "training": {"errors", "progress", "models", "data", "evaluation"},
     "comparison": {"errors", "progress", "source", "tokenizer", "data", "evaluation", "saving"},
     "report": {"errors"},

@@ -5,8 +5,10 @@ Text becomes token ids, ids become n-gram counts or batches, and either becomes 
 - `Tokenizer`: train, load, encode, decode.
 - `clean`, `Cleaning`: text normalized, masked, without duplicates.
 - `TokenStore`, `BatchLoader`: ids on disk, and the batches that feed a training loop.
-- `NgramModel`: Kneser-Ney models, scoring, generation; `count_ngrams`: raw counts.
+- `NgramModel`: Kneser-Ney models and others, scoring, generation.
+- `count_ngrams`, `find_overlap`: raw counts, and which documents share n-grams with others.
 - `models`, `Trainer`, `evaluate`, `generate`, `save`, `load`: neural models (extra `lmfast[torch]`).
+- `interpolate`: several models as one mixture.
 
 Everything is imported when first used, so `import lmfast` is fast and needs no torch.
 """
@@ -25,7 +27,16 @@ if TYPE_CHECKING:
     from lmfast.errors import FormatError, MissingDependencyError
     from lmfast.evaluation import Evaluation, evaluate
     from lmfast.generation import generate
-    from lmfast.ngram import NgramCounts, NgramModel, Perplexity, TokenScores, count_ngrams
+    from lmfast.interpolation import Mixture, interpolate
+    from lmfast.ngram import (
+        NgramCounts,
+        NgramModel,
+        Overlap,
+        Perplexity,
+        TokenScores,
+        count_ngrams,
+        find_overlap,
+    )
     from lmfast.saving import load, save
     from lmfast.tokenizer import TokenArray, Tokenizer
     from lmfast.training import Trainer
@@ -38,8 +49,10 @@ _HOMES = {
     "Evaluation": "lmfast.evaluation",
     "FormatError": "lmfast.errors",
     "MissingDependencyError": "lmfast.errors",
+    "Mixture": "lmfast.interpolation",
     "NgramCounts": "lmfast.ngram",
     "NgramModel": "lmfast.ngram",
+    "Overlap": "lmfast.ngram",
     "Perplexity": "lmfast.ngram",
     "TokenArray": "lmfast.tokenizer",
     "TokenScores": "lmfast.ngram",
@@ -49,7 +62,9 @@ _HOMES = {
     "clean": "lmfast.cleaning",
     "count_ngrams": "lmfast.ngram",
     "evaluate": "lmfast.evaluation",
+    "find_overlap": "lmfast.ngram",
     "generate": "lmfast.generation",
+    "interpolate": "lmfast.interpolation",
     "load": "lmfast.saving",
     "save": "lmfast.saving",
 }
@@ -62,8 +77,10 @@ __all__ = [
     "Evaluation",
     "FormatError",
     "MissingDependencyError",
+    "Mixture",
     "NgramCounts",
     "NgramModel",
+    "Overlap",
     "Perplexity",
     "TokenArray",
     "TokenScores",
@@ -74,7 +91,9 @@ __all__ = [
     "clean",
     "count_ngrams",
     "evaluate",
+    "find_overlap",
     "generate",
+    "interpolate",
     "load",
     "models",
     "save",

@@ -27,6 +27,12 @@ __all__ = [
     "count_tokens",
     "count_words",
     "encode_files",
+    "filter_ngrams",
+    "interpolate_ngrams",
+    "overlap_of_text",
+    "overlap_of_tokens",
+    "prune_ngrams",
+    "text_scores",
 ]
 __version__: str
 
@@ -163,6 +169,8 @@ class NgramModel:
         vocab_pad: int,
         unk: str,
         memory: tuple[int, str] | None,
+        smoothing: str,
+        parameter: float | None,
         threads: int | None,
         progress: _Callback | None,
     ) -> NgramModel: ...
@@ -179,6 +187,8 @@ class NgramModel:
         interpolate_unigrams: bool,
         vocab_pad: int,
         memory: tuple[int, str] | None,
+        smoothing: str,
+        parameter: float | None,
         threads: int | None,
         progress: _Callback | None,
     ) -> NgramModel: ...
@@ -196,6 +206,10 @@ class NgramModel:
     def counts(self) -> list[int]: ...
     @property
     def is_of_tokens(self) -> bool: ...
+    @property
+    def method(self) -> str: ...
+    @property
+    def is_distribution(self) -> bool: ...
     @property
     def fallback_orders(self) -> list[int]: ...
     def vocabulary(self) -> list[str]: ...
@@ -279,6 +293,48 @@ def count_tokens(
     threads: int | None,
     progress: _Callback | None,
 ) -> tuple[NDArray[np.uint32], NDArray[np.uint64]]: ...
+def prune_ngrams(
+    model: NgramModel, threshold: float, *, threads: int | None, progress: _Callback | None
+) -> NgramModel: ...
+def filter_ngrams(model: NgramModel, words: list[str], *, progress: _Callback | None) -> NgramModel: ...
+def interpolate_ngrams(
+    models: list[NgramModel], weights: list[float], *, threads: int | None, progress: _Callback | None
+) -> NgramModel: ...
+def text_scores(
+    model: NgramModel,
+    source: list[str] | Iterator[str],
+    *,
+    text_field: str,
+    text_column: str,
+    threads: int | None,
+    progress: _Callback | None,
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]: ...
+
+_Numbers = NDArray[np.uint64]
+_Overlap = tuple[tuple[int, int], tuple[_Numbers, _Numbers], tuple[_Numbers, _Numbers]]
+
+def overlap_of_text(
+    source: list[str] | Iterator[str],
+    reference: list[str] | Iterator[str],
+    order: int,
+    *,
+    ignore_case: bool,
+    lines: bool,
+    text_field: str,
+    text_column: str,
+    threads: int | None,
+    progress: _Callback | None,
+) -> _Overlap: ...
+def overlap_of_tokens(
+    tokens: NDArray[Any],
+    offsets: NDArray[np.uint64],
+    reference_tokens: NDArray[Any],
+    reference_offsets: NDArray[np.uint64],
+    order: int,
+    *,
+    threads: int | None,
+    progress: _Callback | None,
+) -> _Overlap: ...
 
 # ---- data
 

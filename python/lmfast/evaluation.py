@@ -126,6 +126,8 @@ def evaluate(
     >>> evaluate(models.build("gru", vocab_size=26), ["abcab"], tokenizer=Letters(), device="cpu").tokens
     4
     """
+    if not getattr(model, "is_distribution", True):
+        raise ValueError("the scores of stupid_backoff are no probabilities, so they have no loss and no perplexity")
     if isinstance(model, Ngram) and tokenizer is None and not isinstance(source, Tokens):
         return _word_level(model, source)
     stream = _counted(source, tokenizer) if isinstance(source, Tokens) else encode_stream(source, tokenizer)

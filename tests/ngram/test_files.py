@@ -37,7 +37,8 @@ def test_round_trip(model, tmp_path, name):
     loaded.verify()
     assert (loaded.order, loaded.counts, loaded.vocabulary) == (model.order, model.counts, model.vocabulary)
     assert scores(loaded) == scores(model)
-    # How the model was estimated is in no ARPA file.
+    # An ARPA file of lmplz's kind does not say how the model was estimated.
+    assert loaded.smoothing == (model.smoothing if name == "m.lmn" else None)
     for again in ("again.lmn", "again.arpa") if name == "m.lmn" else ("again.arpa",):
         assert saved(loaded, tmp_path / again).read_bytes() == saved(model, tmp_path / f"m.{again}").read_bytes()
 

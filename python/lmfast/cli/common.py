@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
@@ -83,13 +84,26 @@ def remark(arguments: argparse.Namespace, text: str) -> None:
 def show(arguments: argparse.Namespace, result: Mapping[str, Any], text: str | None = None) -> None:
     """Print a result: as JSON for scripts, else as `text`, or as names and values."""
     if arguments.json:
-        print(json.dumps(result))
+        print(json.dumps(finite(result), allow_nan=False))
     elif text is not None:
         print(text)
     else:
         width = max(map(len, result), default=0)
         for name, value in result.items():
             print(f"{name.replace('_', ' '):{width}}  {shown(value)}")
+
+
+def finite(value: Any) -> Any:
+    """A result as JSON can hold it: null for numbers that are infinite or none.
+
+    >>> finite({"perplexity": float("inf"), "counts": [1, 2.5]})
+    {'perplexity': None, 'counts': [1, 2.5]}
+    """
+    if isinstance(value, Mapping):
+        return {name: finite(part) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def shown(value: object) -> str:

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lmfast.cli import ngram_models
 from lmfast.cli.common import Commands, add_threads, add_tokenizer, progress, show
 from lmfast.cli.tokenizer import expand
 
@@ -16,6 +17,16 @@ if TYPE_CHECKING:
 
     from lmfast import NgramModel
 
+SMOOTHINGS = (
+    "modified_kneser_ney",
+    "kneser_ney",
+    "absolute_discounting",
+    "witten_bell",
+    "add_k",
+    "stupid_backoff",
+    "maximum_likelihood",
+)
+
 
 def add_commands(commands: Commands) -> None:
     """The noun and its verbs."""
@@ -23,15 +34,36 @@ def add_commands(commands: Commands) -> None:
 
     train = noun.verb(
         "train",
-        "Estimate an interpolated modified Kneser-Ney model.",
+        "Estimate a model, by interpolated modified Kneser-Ney smoothing unless asked otherwise.",
         run_train,
         """lmfast ngram train corpus.txt --order 5 --out corpus.lmn
         lmfast ngram train corpus.txt --order 3 --out corpus.arpa.gz
         lmfast ngram train large.txt.zst --memory 1G --temporary-folder /scratch --out large.arpa
+        zcat corpus.gz | lmfast ngram train - --order 3 --smoothing witten_bell --out corpus.lmn
         lmfast ngram train corpus.bin --tokenizer tokenizer.json --order 5 --out tokens.lmn""",
     )
-    train.add_argument("text", nargs="+", metavar="TEXT", help="text files, words by white space; or one token store")
+    train.add_argument(
+        "text",
+        nargs="+",
+        metavar="TEXT",
+        help="text files, words by white space; or one token store; or - for standard input",
+    )
     train.add_argument("--order", type=int, default=5, metavar="N", help="the longest n-grams (default: 5)")
+    train.add_argument(
+        "--smoothing",
+        choices=SMOOTHINGS,
+        default=SMOOTHINGS[0],
+        metavar="NAME",
+        help=f"one of {', '.join(SMOOTHINGS)} (default: {SMOOTHINGS[0]})",
+    )
+    train.add_argument("--k", type=float, metavar="K", help="what add_k adds to every count (default: 1)")
+    train.add_argument("--alpha", type=float, metavar="A", help="the factor of stupid_backoff (default: 0.4)")
+    train.add_argument(
+        "--discount",
+        type=float,
+        metavar="D",
+        help="what kneser_ney and absolute_discounting take from every count (default: by the counts of counts)",
+    )
     train.add_argument("--out", required=True, metavar="FILE", help=".lmn (ours), .arpa or .arpa.gz")
     train.add_argument(
         "--prune",
@@ -49,7 +81,7 @@ def add_commands(commands: Commands) -> None:
         help="what a <unk> spelled out in the text is (default: unknown)",
     )
     train.add_argument("--tokenizer", metavar="FILE", help="count this tokenizer's tokens instead of words")
-    add_compact(train)
+    ngram_models.add_compact(train)
     add_memory(train)
     add_threads(train)
 
@@ -59,12 +91,26 @@ def add_commands(commands: Commands) -> None:
         run_count,
         """lmfast ngram count corpus.txt --order 3 --top 20
         lmfast ngram count corpus.txt --order 2 --out bigrams.tsv
-        lmfast ngram count corpus.bin --order 4 --out grams.parquet""",
+        lmfast ngram count corpus.bin --order 4 --out grams.parquet
+        lmfast ngram count corpus.jsonl --overlap benchmark.jsonl --order 13 --out documents.tsv""",
     )
-    count.add_argument("text", nargs="+", metavar="TEXT", help="text files, words by white space; or one token store")
-    count.add_argument("--order", type=int, default=1, metavar="N", help="how many words an n-gram has (default: 1)")
+    count.add_argument(
+        "text",
+        nargs="+",
+        metavar="TEXT",
+        help="text files, words by white space; or one token store; or - for standard input",
+    )
+    count.add_argument("--order", type=int, metavar="N", help="how many words an n-gram has (default: 1; overlap: 13)")
     count.add_argument("--top", type=int, default=10, metavar="K", help="show the K most frequent (default: 10)")
     count.add_argument("--out", metavar="FILE", help="write them all, .tsv (n-gram, tab, count) or .parquet")
+    count.add_argument(
+        "--overlap",
+        nargs="+",
+        metavar="FILE",
+        help="find the documents of TEXT that hold an n-gram of these instead; --out: number, tab, n-grams found",
+    )
+    count.add_argument("--exact", action="store_true", help="overlap: compare upper case and punctuation too")
+    count.add_argument("--lines", action="store_true", help="overlap: each line of a text file is a document")
     count.add_argument("--tokenizer", metavar="FILE", help="count this tokenizer's tokens instead of words")
     add_memory(count)
     add_threads(count)
@@ -90,16 +136,7 @@ def add_commands(commands: Commands) -> None:
         """lmfast ngram generate corpus.lmn --prompt 'in the' --seed 1
         lmfast ngram generate tokens.lmn --tokenizer tokenizer.json --max-tokens 100""",
     )
-    info = noun.verb("info", "Tell what a model holds.", run_info, "lmfast ngram info corpus.lmn")
-    convert = noun.verb(
-        "convert",
-        "Write a model in another format.",
-        run_convert,
-        """lmfast ngram convert corpus.arpa.gz corpus.lmn
-        lmfast ngram convert corpus.lmn small.lmn --compact
-        lmfast ngram convert corpus.arpa smaller.lmn --compact --quantize-bits 8""",
-    )
-    for verb in (evaluate, score, generate, info, convert):
+    for verb in (evaluate, score, generate):
         verb.add_argument("model", metavar="MODEL", help=".lmn, .arpa or .arpa.gz")
     for verb in (evaluate, score):
         verb.add_argument("--text", metavar="FILE", help="a text file; - is standard input, which is the default")
@@ -111,16 +148,7 @@ def add_commands(commands: Commands) -> None:
     generate.add_argument("--top-k", type=int, metavar="K", help="draw among the K likeliest")
     generate.add_argument("--top-p", type=float, metavar="P", help="draw among the likeliest that hold P together")
     generate.add_argument("--seed", type=int, metavar="N", help="the same seed draws the same text")
-    convert.add_argument("out", metavar="OUT", help=".lmn, .arpa or .arpa.gz")
-    add_compact(convert)
-
-
-def add_compact(verb: argparse.ArgumentParser) -> None:
-    """The options of what is written."""
-    verb.add_argument("--compact", action="store_true", help="write a .lmn of a few bytes an n-gram, slower to query")
-    verb.add_argument(
-        "--quantize-bits", type=int, metavar="N", help="with --compact: 2^N numbers an order instead of the exact ones"
-    )
+    ngram_models.add_verbs(noun)
 
 
 def add_memory(verb: argparse.ArgumentParser) -> None:
@@ -151,12 +179,17 @@ def run_train(arguments: argparse.Namespace) -> None:
         unk=arguments.unk,
         memory=arguments.memory,
         temporary_folder=arguments.temporary_folder,
+        smoothing=arguments.smoothing,
+        k=arguments.k,
+        alpha=arguments.alpha,
+        discount=arguments.discount,
         threads=arguments.threads,
         progress=progress(arguments),
     )
     model.save(arguments.out, compact=arguments.compact, quantize_bits=arguments.quantize_bits)
     seconds = time.perf_counter() - start
-    result = {"out": arguments.out, "order": model.order, "counts": list(model.counts), "seconds": round(seconds, 3)}
+    result = {"out": arguments.out, "order": model.order, "counts": list(model.counts)}
+    result |= {"smoothing": model.smoothing, "seconds": round(seconds, 3)}
     show(
         arguments,
         result,
@@ -168,6 +201,9 @@ def run_count(arguments: argparse.Namespace) -> None:
     """`lmfast ngram count`."""
     from lmfast import count_ngrams
 
+    if arguments.overlap:
+        run_overlap(arguments)
+        return
     out = Path(arguments.out) if arguments.out else None
     if out is not None and out.suffix not in (".tsv", ".parquet"):
         message = f"--out {out}: counts are written as .tsv or .parquet"
@@ -175,7 +211,7 @@ def run_count(arguments: argparse.Namespace) -> None:
     source, tokenizer = open_source(arguments)
     counts = count_ngrams(
         source,
-        arguments.order,
+        arguments.order or 1,
         tokenizer=tokenizer,
         memory=arguments.memory,
         temporary_folder=arguments.temporary_folder,
@@ -225,29 +261,35 @@ def run_generate(arguments: argparse.Namespace) -> None:
     show(arguments, {"prompt": arguments.prompt, "text": text}, text)
 
 
-def run_info(arguments: argparse.Namespace) -> None:
-    """`lmfast ngram info`."""
-    from lmfast import NgramModel
+def run_overlap(arguments: argparse.Namespace) -> None:
+    """`lmfast ngram count --overlap`."""
+    from lmfast import find_overlap
 
-    model = NgramModel.load(arguments.model)
-    size = Path(arguments.model).stat().st_size
-    result = {
-        "model": arguments.model,
-        "order": model.order,
-        "counts": list(model.counts),
-        "bytes_on_disk": size,
-        "bytes_per_ngram": size / sum(model.counts),
-    }
-    show(arguments, result)
-
-
-def run_convert(arguments: argparse.Namespace) -> None:
-    """`lmfast ngram convert`."""
-    from lmfast import NgramModel
-
-    model = NgramModel.load(arguments.model)
-    model.save(arguments.out, compact=arguments.compact, quantize_bits=arguments.quantize_bits)
-    show(arguments, {"out": arguments.out, "bytes_on_disk": Path(arguments.out).stat().st_size})
+    out = Path(arguments.out) if arguments.out else None
+    if out is not None and out.suffix != ".tsv":
+        message = f"--out {out}: the documents found are written as .tsv"
+        raise ValueError(message)
+    source, tokenizer = open_source(arguments)
+    found = find_overlap(
+        source,
+        read_source(arguments.overlap),
+        13 if arguments.order is None else arguments.order,
+        exact=arguments.exact,
+        tokenizer=tokenizer,
+        lines=arguments.lines,
+        threads=arguments.threads,
+        progress=progress(arguments),
+    )
+    pairs = list(zip(found.documents.tolist(), found.matches.tolist(), strict=True))
+    if out is not None:
+        out.write_text("".join(f"{number}\t{matches}\n" for number, matches in pairs), "utf-8")
+    result = found.summary() | {"found": [{"document": number, "ngrams": matches} for number, matches in pairs]}
+    result["reference_found"] = found.reference_documents.tolist()
+    text = (
+        f"{len(pairs):,} of {found.num_documents:,} documents hold a {found.order}-gram of the reference; "
+        f"{len(found.reference_documents):,} of {len(found.reference_ngrams):,} documents of the reference are found"
+    )
+    show(arguments, result, text)
 
 
 def standard_input() -> Iterator[str]:
@@ -258,13 +300,22 @@ def standard_input() -> Iterator[str]:
 
 def open_source(arguments: argparse.Namespace) -> tuple[Any, Any]:
     """What to count, and the tokenizer to do it by."""
-    from lmfast import Tokenizer, TokenStore
+    from lmfast import Tokenizer
 
     tokenizer = Tokenizer.from_file(arguments.tokenizer) if arguments.tokenizer else None
-    source: Any = [Path(name) for name in expand(arguments.text)]
-    if len(source) == 1 and source[0].suffix in (".bin", ".idx"):
-        source = TokenStore.open(source[0])
-    return source, tokenizer
+    if arguments.text == ["-"]:
+        return (standard_input() if tokenizer is None else [sys.stdin.read()]), tokenizer
+    return read_source(arguments.text), tokenizer
+
+
+def read_source(names: list[str]) -> Any:
+    """Text files, or one token store."""
+    from lmfast import TokenStore
+
+    files = [Path(name) for name in expand(names)]
+    if len(files) == 1 and files[0].suffix in (".bin", ".idx"):
+        return TokenStore.open(files[0])
+    return files
 
 
 def open_model(arguments: argparse.Namespace) -> NgramModel:

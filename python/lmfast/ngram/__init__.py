@@ -9,6 +9,17 @@
 """
 
 from lmfast.ngram.counts import NgramCounts, count_ngrams
-from lmfast.ngram.model import NgramModel, NgramState, Perplexity, TokenScores
+from lmfast.ngram.model import NgramModel, NgramState
+from lmfast.ngram.overlap import Overlap, find_overlap
+from lmfast.ngram.results import Perplexity, TokenScores
 
-__all__ = ["NgramCounts", "NgramModel", "NgramState", "Perplexity", "TokenScores", "count_ngrams"]
+__all__ = [
+    "NgramCounts",
+    "NgramModel",
+    "NgramState",
+    "Overlap",
+    "Perplexity",
+    "TokenScores",
+    "count_ngrams",
+    "find_overlap",
+]

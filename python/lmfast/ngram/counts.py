@@ -71,10 +71,26 @@ class NgramCounts:
 
     def most_common(self, k: int) -> list[tuple[Gram, int]]:
         """The `k` n-grams that occur most often, of those that occur alike the first ones."""
-        if not len(self):
-            return []
-        order = np.argsort(self.counts.max() - self.counts, kind="stable")[: max(k, 0)]
-        return list(self._rows(order))
+        return list(self.top_k(k).items())
+
+    def top_k(self, k: int) -> NgramCounts:
+        """The `k` n-grams that occur most often, most often first, of those that occur alike the first ones.
+
+        Takes time for one look at all counts, and for sorting k of them.
+
+        >>> count_ngrams(["to be or not to be"], 2).top_k(2).counts
+        array([2, 1], dtype=uint64)
+        """
+        k = min(max(k, 0), len(self))
+        places = np.arange(len(self))
+        if k < len(self):
+            lowest = np.partition(self.counts, len(self) - k)[len(self) - k] if k else 0
+            above, alike = np.flatnonzero(self.counts > lowest), np.flatnonzero(self.counts == lowest)
+            places = np.sort(np.concatenate([above, alike[: k - len(above)]])) if k else places[:0]
+        if k:
+            counts = self.counts[places]
+            places = places[np.argsort(counts.max() - counts, kind="stable")]
+        return NgramCounts(self.ids[places], self.counts[places], self.vocabulary)
 
     def overlap(self, other: NgramCounts) -> NgramCounts:
         """The n-grams that the other counts hold too, with the counts they have here.

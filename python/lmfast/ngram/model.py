@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-import secrets
-import warnings
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from lmfast import _core
+from lmfast.ngram import options as checked
 from lmfast.ngram.budget import budget
+from lmfast.ngram.results import Perplexity, TokenScores
 from lmfast.ngram.tokens import Documents, TokenizerLike, as_documents, as_tokens, encode, spellings
 from lmfast.progress import bar
 from lmfast.source import Source, resolve
@@ -22,46 +22,21 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from lmfast.ngram.options import Discounts, Smoothing
+
 __all__ = ["NgramModel", "NgramState", "Perplexity", "TokenScores"]
 
 NgramState = _core.NgramState
 """The words before the next one, as far as they matter to a model: states that are equal score alike from there on."""
 
-Discounts = Literal["auto"] | tuple[float, float, float] | None
-
-DEFAULT_FALLBACK = (0.5, 1.0, 1.5)
-
-
-class TokenScores(NamedTuple):
-    """The scores of the tokens of one text."""
-
-    log10_prob: NDArray[np.float32]
-    """Log10 probabilities, `(t,)`."""
-    matched_order: NDArray[np.uint8]
-    """How many words the longest n-gram has that ends here and is in the model, `(t,)`."""
-    is_unknown: NDArray[np.bool_]
-    """Whether the word is not in the vocabulary, `(t,)`."""
-
-
-class Perplexity(NamedTuple):
-    """What a text costs, as KenLM's `query` prints it."""
-
-    with_unknown: float
-    """The perplexity of all tokens."""
-    without_unknown: float
-    """The perplexity of the known ones."""
-    unknown: int
-    """How many words are unknown."""
-    tokens: int
-    """How many tokens there are, the end of each sentence included."""
-
 
 class NgramModel:
-    """An n-gram language model with modified Kneser-Ney smoothing, of words or of a tokenizer's tokens.
+    """An n-gram language model, of words or of a tokenizer's tokens.
 
-    Made by `train` or `load`. A model of words is what KenLM's `lmplz` estimates from the same text, to the byte. In a
-    model of tokens every document is a sentence, and the whole vocabulary of the tokenizer belongs to the model; its
-    word `i + 3` is the token `i`. All logarithms are to base 10.
+    Made by `train` or `load`. Unless smoothed otherwise, a model of words is what KenLM's `lmplz` estimates from the
+    same text, to the byte: interpolated modified Kneser-Ney. In a model of tokens every document is a sentence, and the
+    whole vocabulary of the tokenizer belongs to the model; its word `i + 3` is the token `i`. All logarithms are to
+    base 10.
 
     >>> model = NgramModel.train(["a b", "a b c"] * 3, order=2, discount_fallback=(0.5, 1, 1.5))
     >>> model.vocabulary
@@ -85,7 +60,10 @@ class NgramModel:
         source: Any,
         order: int = 5,
         *,
-        smoothing: str = "modified_kneser_ney",
+        smoothing: Smoothing = "modified_kneser_ney",
+        k: float | None = None,
+        alpha: float | None = None,
+        discount: float | None = None,
         tokenizer: TokenizerLike | None = None,
         prune: Sequence[int] = (0,),
         memory: str | int | None = None,
@@ -103,24 +81,54 @@ class NgramModel:
     ) -> NgramModel:
         """Estimate a model.
 
+        With c the count of an n-gram, N that of all words after its context, T how many different ones there are, V how
+        many words can follow at all (every one but `<s>`), and p' the probability after the context without its first
+        word, the probability after a context that occurs is, by `smoothing`:
+
+        - `"modified_kneser_ney"`: (c - D(c)) / N + weight p', with three discounts an order, on adjusted counts: how
+          many different words an n-gram follows (Chen and Goodman 1998, section 3; Heafield et al. 2013).
+        - `"kneser_ney"`: the same with one discount an order (Kneser and Ney 1995; Chen and Goodman 1998, section 2.7).
+        - `"absolute_discounting"`: (c - D) / N + D T / N p', on the counts themselves (Ney, Essen and Kneser 1994; Chen
+          and Goodman 1998, section 2.6). For both D is n1 / (n1 + 2 n2), ni n-grams of the order having the count i,
+          unless `discount` sets it.
+        - `"witten_bell"`: (c + T p') / (N + T) (Witten and Bell 1991, method C; Chen and Goodman 1998, section 2.5).
+        - `"add_k"`: (c + k) / (N + k V) for an n-gram that occurs. What all these leave is shared by the other words,
+          not evenly as in NLTK's `Lidstone`, but in proportion to p', as by SRILM's `-addsmooth`: a back-off model can
+          hold that (Lidstone 1920; Chen and Goodman 1998, section 2.1).
+        - `"stupid_backoff"`: c / N, or `alpha` times the score after the shorter context where there is no c. These are
+          scores, not probabilities, and have no perplexity. A context that never occurs is cut at its front without
+          `alpha`; the paper scores every word lower alike there. (Brants et al. 2007, equation 5.)
+        - `"maximum_likelihood"`: c / N, and 0 for what does not occur: its log10 is -inf, as in NLTK, and -99 in an
+          ARPA file, as SRILM writes it; perplexity is infinite then.
+
+        A context that does not occur is cut at its front until it does. The first four are interpolated down to the
+        uniform distribution over V words.
+
         Args:
             source: A source of text (see `lmfast.source`): every line of a document is a sentence of white-space words,
                 or, with a tokenizer, every document is a sentence of tokens. Or tokens: a `TokenStore`, a `TokenArray`
                 or any object with `.tokens` and `.offsets`, whose documents are sentences.
             order: The length of the longest n-grams, 1 to 20.
-            smoothing: Only `"modified_kneser_ney"` is supported yet.
+            smoothing: What makes probabilities of counts, see above.
+            k: For `"add_k"`: what is added to every count, above 0; 1 by default.
+            alpha: For `"stupid_backoff"`: above 0 and at most 1; 0.4 by default.
+            discount: For `"kneser_ney"` and `"absolute_discounting"`: what is taken from every count, above 0 and at
+                most 1.
             tokenizer: Makes a model of tokens. For tokens it gives the vocabulary's size and spellings; without it,
                 their vocabulary ends at the largest id and is spelled as numbers.
             prune: N-grams that occur no more often than this are left out: a threshold for each order from 1 up, none
                 lower than the one before it; the last one goes on for the orders behind it. `(0, 0, 1)` drops trigrams
-                and longer ones that occur once. What they would have had goes to the shorter contexts.
+                and longer ones that occur once. What they would have had goes to the shorter contexts, and what words
+                would have had to all others or, by add-k and stupid backoff, to the unknown one. Not for maximum
+                likelihood. A model that is there already is pruned by `prune`.
             memory: About how much memory the call takes besides the interpreter, the vocabulary included: bytes, or
                 `"512M"`, `"1G"`, `"50%"` of the machine's. What does not fit goes to working files, and the model stays
                 there; it is the same at any budget. Less than `"16M"` is taken for that: buffers have a least size.
                 Saved as ARPA it takes no more; the index of `.lmn`, and of scoring many words, is made in memory.
                 None: all in memory, which is as fast or faster where it fits.
             discount_fallback: The discounts of an order whose counts give none. `"auto"`: 0.5, 1 and 1.5, with a
-                warning; three numbers, without; None: a ValueError.
+                warning; three numbers, without; None: a ValueError. With one discount an order `"auto"` is 0.75, and a
+                number takes the place of the three.
             interpolate_unigrams: False gives the mass that unigrams leave to the unknown word alone, as SRILM does.
             vocab_pad: Unigrams are interpolated with a uniform distribution over at least this many words.
             unk: What a `<unk>` spelled out in text is: the `"unknown"` word itself; a `"word"` apart from it; white
@@ -136,18 +144,22 @@ class NgramModel:
             progress: Whether to show a bar; None means on a terminal.
 
         Raises:
-            ValueError: An option out of range or not supported yet; text that spells out a sentence mark; no text;
-                counts without discounts and `discount_fallback=None`.
+            ValueError: An option out of range, of another smoothing; text that spells out a
+                sentence mark; no text; counts without discounts and `discount_fallback=None`.
             OSError: A file that cannot be read; no room for working files.
 
         >>> NgramModel.train(["to be or not to be"], order=2, discount_fallback=(0.5, 1, 1.5)).num_ngrams
         13
+        >>> model = NgramModel.train(["to be or not to be"], order=2, smoothing="add_k", k=0.5)
+        >>> round(10 ** model.score("to", eos=False), 6)  # (1 + 0.5) / (1 + 0.5 * 6)
+        0.375
         """
-        _refuse_unsupported(smoothing=smoothing)
+        checked.fits_memory(memory, smoothing)
         options: dict[str, Any] = {
-            "prune": _thresholds(prune),
-            "vocabulary": None if vocabulary is None else _words(vocabulary),
-            "discount_fallback": DEFAULT_FALLBACK if discount_fallback == "auto" else _three(discount_fallback),
+            "prune": checked.thresholds(prune),
+            "vocabulary": None if vocabulary is None else checked.words(vocabulary),
+            "discount_fallback": checked.discounts(discount_fallback, smoothing),
+            **checked.smoothed(smoothing, k=k, alpha=alpha, discount=discount),
             "interpolate_unigrams": interpolate_unigrams,
             "vocab_pad": vocab_pad,
             "memory": budget(memory, temporary_folder),
@@ -172,7 +184,7 @@ class NgramModel:
                     *documents, spellings(tokenizer, documents[0]), order, progress=callback, **options
                 )
         if discount_fallback == "auto" and core.fallback_orders:
-            _warn_of_fallback(core.fallback_orders)
+            checked.warn_of_fallback(core.fallback_orders, smoothing)
         return cls(core, tokenizer)
 
     @classmethod
@@ -242,6 +254,52 @@ class NgramModel:
                 message = f"{name}: a model is saved as .lmn, .arpa or .arpa.gz; {Path(name).suffix!r} is none of them"
                 raise ValueError(message)
 
+    def prune(self, *, threshold: float, threads: int | None = None, progress: bool | None = None) -> NgramModel:
+        """A smaller model, without the n-grams that matter least.
+
+        An n-gram goes if, without it, the perplexity of the model's own distribution rises by less than `threshold` of
+        itself, unless a longer one that stays begins with it; unigrams stay. Back-off weights are computed anew, so
+        that all still sums to one. This is relative-entropy pruning (Stolcke 1998, equation 5), as by SRILM's `-prune`.
+        It judges Kneser-Ney models by their own probabilities of contexts, which suits others better (Chelba et al.
+        2010). To leave out n-grams by their counts, use `train(prune=)`: a model knows no counts.
+
+        Args:
+            threshold: Above 0; 1e-8 is usual for large models, 3e-7 prunes much.
+            threads: How many threads to use; None means every core.
+            progress: Whether to show a bar; None means on a terminal.
+
+        Raises:
+            ValueError: A threshold out of range, or scores that are no probabilities.
+
+        >>> model = NgramModel.train(["a b", "a b c", "b a"] * 3, order=2, smoothing="witten_bell")
+        >>> model.counts, model.prune(threshold=0.05).counts
+        ((6, 8), (6, 4))
+        """
+        with bar(progress) as callback:
+            core = _core.prune_ngrams(self._core, threshold, threads=threads, progress=callback)
+        return NgramModel(core, self._tokenizer)
+
+    def filter(self, vocabulary: Iterable[str], *, progress: bool | None = None) -> NgramModel:
+        """A model with the n-grams of none but these words, as by KenLM's `filter single`.
+
+        Probabilities and back-off weights stay as they are, so sentences of these words keep their scores. Every other
+        word is unknown from here on; what it had is lost, so that the probabilities after a context no longer sum to
+        one.
+
+        Args:
+            vocabulary: Words; those that the model does not know are passed over.
+            progress: Whether to show a bar; None means on a terminal.
+
+        Raises:
+            ValueError: It is a model of tokens, whose vocabulary is closed.
+
+        >>> model = NgramModel.train(["a b", "a b c"] * 3, order=2, smoothing="witten_bell").filter(["a", "b"])
+        >>> model.vocabulary, model.counts
+        (('<unk>', '<s>', '</s>', 'a', 'b'), (5, 3))
+        """
+        with bar(progress) as callback:
+            return NgramModel(_core.filter_ngrams(self._core, checked.words(vocabulary), progress=callback))
+
     def verify(self, *, progress: bool | None = None) -> None:
         """Read the whole file that the model is mapped from, and compare its checksums.
 
@@ -265,6 +323,16 @@ class NgramModel:
     def num_ngrams(self) -> int:
         """How many n-grams there are in all."""
         return sum(self._core.counts)
+
+    @property
+    def smoothing(self) -> str | None:
+        """How it was estimated: a name, then what was chosen, as `"add_k k=0.5"`; None where the file does not say."""
+        return self._core.method or None
+
+    @property
+    def is_distribution(self) -> bool:
+        """Whether the words after a context have probabilities, which sum to one, and not mere scores."""
+        return self._core.is_distribution
 
     @property
     def is_of_tokens(self) -> bool:
@@ -440,7 +508,17 @@ class NgramModel:
             text_column: The column of a `.parquet` file that holds the text.
             threads: How many threads to use; None means every core.
             progress: Whether to show a bar; None means on a terminal.
+
+        Returns:
+            Infinite perplexity where a token has no probability at all.
+
+        Raises:
+            ValueError: The model is one of stupid backoff, whose scores are no probabilities.
         """
+        if not self.is_distribution:
+            message = f"the scores of this model ({self.smoothing}) are no probabilities, so there is no perplexity; "
+            message += "compare them by score, or train with another smoothing"
+            raise ValueError(message)
         with bar(progress) as callback:
             if not self._core.is_of_tokens:
                 return Perplexity(
@@ -462,7 +540,7 @@ class NgramModel:
             context: The beginning of a sentence: words, or for a model of tokens a text or token ids, `(t,)`.
 
         Returns:
-            `(V,)`; entry i belongs to `vocabulary[i]`, and `<s>` has 0.
+            `(V,)`; entry i belongs to `vocabulary[i]`, and `<s>` has 0. Scores, if these are no probabilities.
         """
         return self._core.next_token_distribution(self._ids(context))
 
@@ -489,7 +567,7 @@ class NgramModel:
         Returns:
             The continuation alone.
         """
-        options = _sampling(max_tokens, temperature, top_k, top_p, seed)
+        options = checked.sampling(max_tokens, temperature, top_k, top_p, seed)
         drawn = self._core.generate(self._ids(prompt), **options)
         if self._core.is_of_tokens:
             return self._need_tokenizer().decode([word - 3 for word in drawn])
@@ -506,7 +584,9 @@ class NgramModel:
     ) -> list[int]:
         """Draw the token ids that follow others; as `generate`, for a model of tokens."""
         self._need_tokens()
-        drawn = self._core.generate(as_tokens(prompt_ids), **_sampling(max_tokens, temperature, top_k, top_p, seed))
+        drawn = self._core.generate(
+            as_tokens(prompt_ids), **checked.sampling(max_tokens, temperature, top_k, top_p, seed)
+        )
         return [word - 3 for word in drawn]
 
     def _ids(self, text: str | NDArray[Any]) -> str | NDArray[Any]:
@@ -536,62 +616,3 @@ class NgramModel:
             message = "this is a model of tokens: pass token ids, or give the tokenizer to train or load"
             raise TypeError(message)
         return self._tokenizer
-
-
-_SUPPORTED: dict[str, Any] = {
-    "smoothing": "modified_kneser_ney",
-}
-
-
-def _refuse_unsupported(**options: Any) -> None:
-    for name, value in options.items():
-        if value != _SUPPORTED[name]:
-            message = f"{name}={value!r} is not supported yet; only {name}={_SUPPORTED[name]!r} is"
-            raise ValueError(message)
-
-
-def _thresholds(prune: Sequence[int]) -> list[int]:
-    thresholds = list(prune)
-    if not all(isinstance(threshold, int) and 0 <= threshold < 2**64 for threshold in thresholds):
-        message = f"prune={prune!r}: counts from 0 up were expected, one for each order"
-        raise ValueError(message)
-    return thresholds
-
-
-def _words(vocabulary: Iterable[str]) -> list[str]:
-    words = list(vocabulary)
-    if isinstance(vocabulary, str) or not all(isinstance(word, str) for word in words):
-        message = "vocabulary: an iterable of words was expected, each a str"
-        raise TypeError(message)
-    return words
-
-
-def _three(discounts: Discounts) -> tuple[float, float, float] | None:
-    if discounts is None:
-        return None
-    if isinstance(discounts, str) or len(discounts) != 3:
-        message = f"discount_fallback={discounts!r}: 'auto', None or three numbers were expected"
-        raise ValueError(message)
-    return discounts
-
-
-def _warn_of_fallback(orders: list[int]) -> None:
-    which = ", ".join(f"{order}-grams" for order in orders)
-    message = (
-        f"the counts of {which} give no Kneser-Ney discounts, as happens with little, repetitive or class-like text; "
-        "the fixed discounts 0.5, 1 and 1.5 were used for them. Pass discount_fallback=(0.5, 1, 1.5) to accept this, "
-        "or None to make it an error"
-    )
-    warnings.warn(message, UserWarning, stacklevel=3)
-
-
-def _sampling(
-    max_tokens: int, temperature: float, top_k: int | None, top_p: float | None, seed: int | None
-) -> dict[str, Any]:
-    return {
-        "max_tokens": max_tokens,
-        "temperature": temperature,
-        "top_k": top_k,
-        "top_p": top_p,
-        "seed": secrets.randbits(64) if seed is None else seed % 2**64,
-    }

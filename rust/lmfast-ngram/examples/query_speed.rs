@@ -24,6 +24,7 @@ fn train(text: &str, out: &str) -> Result<()> {
         prune: vec![0],
         vocabulary: None,
         discount_fallback: Some([0.5, 1.0, 1.5]),
+        smoothing: lmfast_ngram::Smoothing::ModifiedKneserNey,
         interpolate_unigrams: true,
         vocab_pad: 0,
     };

@@ -5,8 +5,6 @@
 
 use lmfast_base::{Error, Result};
 
-use crate::adjust::Statistics;
-
 /// The discounts that `lmplz --discount_fallback` takes if it is given none.
 pub const DEFAULT_FALLBACK: [f32; 3] = [0.5, 1.0, 1.5];
 
@@ -30,12 +28,12 @@ impl Discount {
         count as f32 - self.of(count)
     }
 
-    /// The discounts of an order, or `fallback` for counts that give none.
+    /// The discounts of an order, of which `with_count[c]` n-grams have count c, or `fallback` for counts that give none.
     ///
     /// # Errors
     /// [`Error::Invalid`] if the counts give none and there is no fallback.
-    pub(crate) fn estimate(order: usize, statistics: &Statistics, fallback: Option<[f32; 3]>) -> Result<Self> {
-        match (closed_form(&statistics.with_count), fallback) {
+    pub(crate) fn estimate(order: usize, with_count: &[u64; 5], fallback: Option<[f32; 3]>) -> Result<Self> {
+        match (closed_form(with_count), fallback) {
             (Ok(amounts), _) => Ok(Self { amounts, is_fallback: false }),
             (Err(_), Some([one, two, more])) => Ok(Self { amounts: [0.0, one, two, more], is_fallback: true }),
             (Err(cause), None) => Err(Error::invalid(format!(
@@ -70,8 +68,7 @@ mod tests {
 
     #[test]
     fn closed_form_by_hand() -> Result<()> {
-        let statistics = Statistics { with_count: [9, 40, 10, 5, 2] };
-        let discount = Discount::estimate(2, &statistics, None)?;
+        let discount = Discount::estimate(2, &[9, 40, 10, 5, 2], None)?;
         // y = 40 / 60; D1 = 1 - 2y 10/40, D2 = 2 - 3y 5/10, D3 = 3 - 4y 2/5.
         for (found, expected) in discount.amounts.iter().zip([0.0, 2.0 / 3.0, 1.0, 29.0 / 15.0]) {
             assert!((found - expected).abs() < 1e-6, "{found} is not {expected}");
@@ -83,9 +80,8 @@ mod tests {
     #[test]
     fn counts_that_give_no_discounts() -> Result<()> {
         for with_count in [[0; 5], [0, 5, 0, 1, 1], [0, 9, 1, 9, 9]] {
-            let statistics = Statistics { with_count };
-            assert!(Discount::estimate(3, &statistics, None).is_err_and(|error| error.to_string().contains("3-grams")));
-            let fallback = Discount::estimate(3, &statistics, Some(DEFAULT_FALLBACK))?;
+            assert!(Discount::estimate(3, &with_count, None).is_err_and(|error| error.to_string().contains("3-grams")));
+            let fallback = Discount::estimate(3, &with_count, Some(DEFAULT_FALLBACK))?;
             assert_eq!((fallback.amounts, fallback.is_fallback), ([0.0, 0.5, 1.0, 1.5], true));
         }
         Ok(())

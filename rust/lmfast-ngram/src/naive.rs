@@ -1,4 +1,4 @@
-//! Modified Kneser-Ney smoothing as the textbook has it, over hash maps and in double precision: the oracle.
+//! Kneser-Ney smoothing as the textbook has it, over hash maps and in double precision: the oracle.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,6 +10,7 @@ use crate::discount::{DEFAULT_FALLBACK, Discount};
 use crate::generate::Sampling;
 use crate::model::{Kind, Model};
 use crate::pipeline::{Options, estimate};
+use crate::smoothing::Smoothing;
 use crate::vocabulary::Vocabulary;
 
 /// Counts of all orders.
@@ -80,10 +81,33 @@ impl Naive {
 }
 
 fn model(sentences: &[Vec<u32>], order: usize, words: u32) -> Result<(Model, Vec<Discount>)> {
-    pruned_model(sentences, order, Vec::new(), words)
+    smoothed_model(sentences, order, Vec::new(), words, Smoothing::ModifiedKneserNey)
 }
 
-fn pruned_model(sentences: &[Vec<u32>], order: usize, prune: Vec<u64>, words: u32) -> Result<(Model, Vec<Discount>)> {
+/// A model of five words, whose spellings are numbered from `first` up.
+pub(crate) fn smoothed_words(sentences: &[Vec<u32>], order: usize, first: u32, smoothing: Smoothing) -> Result<Model> {
+    let corpus = Corpus::from_sentences(&sentences.concat(), 8)?;
+    let vocabulary = Vocabulary::of_tokens((0..8 - SPECIALS).map(|number| format!("w{}", first + number)));
+    let options = Options {
+        order,
+        prune: vec![0],
+        vocabulary: None,
+        discount_fallback: Some(DEFAULT_FALLBACK),
+        interpolate_unigrams: true,
+        vocab_pad: 0,
+        smoothing,
+    };
+    Ok(estimate(corpus, vocabulary, Kind::Words, &options, &Control::default())?.0)
+}
+
+/// A model, and the discounts of each order.
+pub(crate) fn smoothed_model(
+    sentences: &[Vec<u32>],
+    order: usize,
+    prune: Vec<u64>,
+    words: u32,
+    smoothing: Smoothing,
+) -> Result<(Model, Vec<Discount>)> {
     let corpus = Corpus::from_sentences(&sentences.concat(), words)?;
     let vocabulary = Vocabulary::of_tokens((SPECIALS..words).map(|id| format!("w{id}")));
     let options = Options {
@@ -93,6 +117,7 @@ fn pruned_model(sentences: &[Vec<u32>], order: usize, prune: Vec<u64>, words: u3
         discount_fallback: Some(DEFAULT_FALLBACK),
         interpolate_unigrams: true,
         vocab_pad: 0,
+        smoothing,
     };
     let (model, report) = estimate(corpus, vocabulary, Kind::Tokens, &options, &Control::default())?;
     Ok((model, report.discounts))
@@ -112,10 +137,15 @@ proptest! {
         order in prop_oneof![1..7_usize, Just(20)],
         prune in prop::collection::vec(0_u64..2, 0..5),
         histories in prop::collection::vec(prop::collection::vec(prop_oneof![5 => 3_u32..7, 1 => 0_u32..1, 1 => 7_u32..8], 0..8), 8),
+        smoothing in prop_oneof![
+            2 => Just(Smoothing::ModifiedKneserNey),
+            1 => Just(Smoothing::KneserNey(None)),
+            1 => (0.1_f32..1.0).prop_map(|discount| Smoothing::KneserNey(Some(discount))),
+        ],
     ) {
         let mut prune: Vec<u64> = prune.into_iter().take(order - 1).scan(0, |sum, more| { *sum += more; Some(*sum) }).collect();
         prune.insert(0, 0);
-        let (model, discounts) = pruned_model(&sentences, order, prune.clone(), 8)?;
+        let (model, discounts) = smoothed_model(&sentences, order, prune.clone(), 8, smoothing)?;
         let naive = Naive::new(&sentences, &prune, 8, discounts);
         let seen = sentences.iter().map(|sentence| &sentence[1..sentence.len() - 1]);
         for history in histories.iter().map(Vec::as_slice).chain(seen) {
@@ -172,8 +202,8 @@ proptest! {
         model.save_lmn(&path, &control)?;
         let mut bytes = std::fs::read(&path)?;
         for (place, value) in changes {
-            // Behind the header and the table of twelve sections.
-            let place = 416 + place.index((bytes.len() - 416) / 4) * 4;
+            // Behind the header and the table of thirteen sections.
+            let place = 448 + place.index((bytes.len() - 448) / 4) * 4;
             bytes[place..place + 4].copy_from_slice(&value.to_le_bytes());
         }
         crate::model::fix_checksums(&mut bytes);

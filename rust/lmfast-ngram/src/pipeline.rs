@@ -15,6 +15,7 @@ use crate::discount::Discount;
 use crate::interpolate::{interpolate, unigrams};
 use crate::model::{Kind, Model};
 use crate::prune::{Kept, thresholds};
+use crate::smoothing::{Smoothing, estimate_from_counts, unseen_without_probability};
 use crate::vocabulary::Vocabulary;
 
 /// How a model is estimated.
@@ -33,6 +34,8 @@ pub struct Options {
     pub interpolate_unigrams: bool,
     /// The uniform distribution is over at least this many words.
     pub vocab_pad: u64,
+    /// What makes probabilities of counts.
+    pub smoothing: Smoothing,
 }
 
 /// What an estimation came by.
@@ -42,7 +45,7 @@ pub struct Report {
     pub discounts: Vec<Discount>,
 }
 
-/// Estimates a model by interpolated modified Kneser-Ney smoothing. Uses the current pool of threads, on which the
+/// Estimates a model. Uses the current pool of threads, on which the
 /// outcome does not depend.
 ///
 /// # Errors
@@ -57,6 +60,12 @@ pub fn estimate(
     let thresholds = check(corpus.vocabulary_size(), &vocabulary, kind, options)?;
     let (order, fallback) = (options.order, options.discount_fallback);
     let allowed = options.vocabulary.as_ref().map(|words| allowed(&vocabulary, words));
+    if !options.smoothing.is_kneser_ney() {
+        let pruning = (thresholds.as_slice(), allowed.as_deref());
+        let (mut model, report) = estimate_from_counts(corpus, vocabulary, kind, options, pruning, control)?;
+        model.set_method(options.smoothing.description());
+        return Ok((model, report));
+    }
     let prunes = allowed.is_some() || thresholds.iter().any(|&threshold| threshold > 0);
     let mut counted = count(&corpus, order, prunes, control)?;
     let last = Last::new(&corpus, &counted);
@@ -67,7 +76,7 @@ pub fn estimate(
     let mut nodes = Nodes::new(&counted, &kept)?;
     let mut report = Report::default();
     let adjusted = adjust(&counted, 0, &last, control)?;
-    let discount = Discount::estimate(1, &adjusted.statistics, fallback)?;
+    let discount = options.smoothing.discount(1, &adjusted.statistics.with_count, fallback)?;
     report.discounts.push(discount);
     check_unigrams(counted.parts.iter().flat_map(|part| adjusted.of(part)).copied(), options)?;
     let words = u64::from(kept.number(0, counted.sizes[0] as u32) - 1).max(options.vocab_pad);
@@ -77,7 +86,7 @@ pub fn estimate(
 
     for level in 1..order {
         let adjusted = adjust(&counted, level, &last, control)?;
-        let discount = Discount::estimate(level + 1, &adjusted.statistics, fallback)?;
+        let discount = options.smoothing.discount(level + 1, &adjusted.statistics.with_count, fallback)?;
         report.discounts.push(discount);
         let found = interpolate(&counted, &kept, level, &adjusted, &discount, &probabilities, control)?;
         nodes.fill(&counted, &kept, level - 1, &probabilities, &found.backoffs, control)?;
@@ -88,7 +97,9 @@ pub fn estimate(
     nodes.fill(&counted, &kept, order - 1, &probabilities, &[], control)?;
     let recipe = (order > 1 && kept.is_all()).then(|| recipe(&report, uniform, options));
     let vocabulary = if kept.is_all() { vocabulary } else { vocabulary.keep(|word| kept.keeps(0, word)) };
-    Ok((nodes.finish(vocabulary, kind).with_recipe(recipe), report))
+    let mut model = nodes.finish(vocabulary, kind).with_recipe(recipe);
+    model.set_method(options.smoothing.description());
+    Ok((model, report))
 }
 
 /// Refuses adjusted counts of words that the options leave without a probability.
@@ -96,10 +107,7 @@ pub(crate) fn check_unigrams(counts: impl Iterator<Item = u32>, options: &Option
     if options.interpolate_unigrams || !counts.skip(SPECIALS as usize).any(|count| count == 0) {
         return Ok(());
     }
-    Err(Error::invalid(
-        "interpolate_unigrams=False leaves no probability to tokens of the vocabulary that do not occur: \
-         train with interpolate_unigrams=True",
-    ))
+    Err(unseen_without_probability())
 }
 
 /// What a model was estimated with.
@@ -135,6 +143,7 @@ pub(crate) fn check(vocabulary_size: u32, vocabulary: &Vocabulary, kind: Kind, o
         return Err(Error::invalid(format!("the vocabulary spells {words} words, the text's ids are of {ids}")));
     }
     let thresholds = thresholds(&options.prune, options.order)?;
+    options.smoothing.check(options, &thresholds)?;
     if kind == Kind::Tokens && (thresholds[0] > 0 || options.vocabulary.is_some()) {
         return Err(Error::invalid(
             "every token of the vocabulary belongs to a model of tokens: the threshold of prune for order 1 must be 0, and \

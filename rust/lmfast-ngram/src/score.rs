@@ -39,6 +39,8 @@ pub struct Perplexity {
     pub log10_prob: f64,
     /// The part of it that unknown words have.
     pub log10_prob_unknown: f64,
+    /// The sum over the known ones; but for rounding the difference of those two, where they are finite.
+    pub log10_prob_known: f64,
     /// Unknown words.
     pub unknown: u64,
     /// Tokens, the end of each sentence included.
@@ -53,12 +55,17 @@ impl Perplexity {
 
     /// Of the known ones.
     pub fn without_unknown(&self) -> f64 {
-        10_f64.powf(-(self.log10_prob - self.log10_prob_unknown) / (self.tokens - self.unknown) as f64)
+        let known = match self.log10_prob - self.log10_prob_unknown {
+            known if known.is_nan() => self.log10_prob_known,
+            known => known,
+        };
+        10_f64.powf(-known / (self.tokens - self.unknown) as f64)
     }
 
     fn add(&mut self, other: &Self) {
         self.log10_prob += other.log10_prob;
         self.log10_prob_unknown += other.log10_prob_unknown;
+        self.log10_prob_known += other.log10_prob_known;
         self.unknown += other.unknown;
         self.tokens += other.tokens;
     }
@@ -159,9 +166,13 @@ impl Sentences {
         for (words, log10_probs) in self.iter() {
             sums.log10_prob += f64::from(log10_probs.iter().fold(0.0_f32, |total, log10_prob| total + log10_prob));
             sums.tokens += words.len() as u64;
-            for (_, &log10_prob) in words.iter().zip(log10_probs).filter(|&(&word, _)| word == UNKNOWN) {
-                sums.unknown += 1;
-                sums.log10_prob_unknown += f64::from(log10_prob);
+            for (&word, &log10_prob) in words.iter().zip(log10_probs) {
+                if word == UNKNOWN {
+                    sums.unknown += 1;
+                    sums.log10_prob_unknown += f64::from(log10_prob);
+                } else {
+                    sums.log10_prob_known += f64::from(log10_prob);
+                }
             }
         }
         sums

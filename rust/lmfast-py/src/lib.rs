@@ -9,6 +9,7 @@ mod error;
 mod gate;
 mod ids;
 mod ngram;
+mod ngram_tools;
 mod source;
 mod tokenizer;
 
@@ -23,6 +24,10 @@ mod _core {
     use crate::error::FormatError;
     #[pymodule_export]
     use crate::ngram::{NgramModel, NgramState, count_tokens, count_words};
+    #[pymodule_export]
+    use crate::ngram_tools::{
+        filter_ngrams, interpolate_ngrams, overlap_of_text, overlap_of_tokens, prune_ngrams, text_scores,
+    };
     #[pymodule_export]
     use crate::source::DocumentReader;
     #[pymodule_export]

@@ -10,8 +10,8 @@ use lmfast_base::{Control, Error, Result, threads};
 use lmfast_ngram::corpus::{Corpus, SPECIALS};
 use lmfast_ngram::words::{Reader, Unknown};
 use lmfast_ngram::{
-    Budget, Grams, Kind, Model, Options, Report, Sampling, Spool, State, TokenScore, Vocabulary, count_ngrams,
-    count_ngrams_within, estimate, estimate_within,
+    Budget, Grams, Kind, Model, Options, Report, Sampling, Smoothing, Spool, State, TokenScore, Vocabulary,
+    count_ngrams, count_ngrams_within, estimate, estimate_within,
 };
 use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1};
 use pyo3::prelude::*;
@@ -49,12 +49,14 @@ macro_rules! with_tokens {
     };
 }
 
+pub(crate) use with_tokens;
+
 /// An n-gram language model. Private: see `lmfast.ngram.NgramModel`.
 #[pyclass(frozen, module = "lmfast._core")]
 pub(crate) struct NgramModel {
-    model: Model,
+    pub(crate) model: Model,
     /// Of each order whose discounts are the fallback.
-    fallback_orders: Vec<usize>,
+    pub(crate) fallback_orders: Vec<usize>,
 }
 
 impl NgramModel {
@@ -128,9 +130,11 @@ fn options(
     discount_fallback: Option<(f32, f32, f32)>,
     interpolate_unigrams: bool,
     vocab_pad: u64,
-) -> Options {
+    (smoothing, parameter): (&str, Option<f64>),
+) -> PyResult<Options> {
+    let smoothing = Smoothing::named(smoothing, parameter).map_err(to_python)?;
     let discount_fallback = discount_fallback.map(|(one, two, more)| [one, two, more]);
-    Options { order, prune, vocabulary, discount_fallback, interpolate_unigrams, vocab_pad }
+    Ok(Options { order, prune, vocabulary, discount_fallback, interpolate_unigrams, vocab_pad, smoothing })
 }
 
 /// The budget of bytes and the folder of working files, if there is one.
@@ -138,7 +142,7 @@ fn budget(memory: Option<(u64, PathBuf)>) -> Option<Budget> {
     memory.map(|(bytes, folder)| Budget { bytes: (bytes as usize).max(Budget::LEAST_BYTES), folder })
 }
 
-fn in_pool<T: Send>(threads: Option<usize>, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+pub(crate) fn in_pool<T: Send>(threads: Option<usize>, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     threads::pool(threads)?.install(work)
 }
 
@@ -183,7 +187,7 @@ impl Lines {
 impl NgramModel {
     /// Estimates a model of the white-space words of text.
     #[staticmethod]
-    #[pyo3(signature = (source, order, *, text_field, text_column, prune, vocabulary, discount_fallback, interpolate_unigrams, vocab_pad, unk, memory, threads, progress))]
+    #[pyo3(signature = (source, order, *, text_field, text_column, prune, vocabulary, discount_fallback, interpolate_unigrams, vocab_pad, unk, memory, smoothing, parameter, threads, progress))]
     #[expect(clippy::too_many_arguments, reason = "one for each option of the Python face")]
     fn train_words(
         py: Python<'_>,
@@ -198,6 +202,8 @@ impl NgramModel {
         vocab_pad: u64,
         unk: &str,
         memory: Option<(u64, PathBuf)>,
+        smoothing: &str,
+        parameter: Option<f64>,
         threads: Option<usize>,
         progress: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
@@ -213,7 +219,8 @@ impl NgramModel {
             }
         };
         let source = Lines::open(source, text_field, text_column)?;
-        let options = options(order, prune, vocabulary, discount_fallback, interpolate_unigrams, vocab_pad);
+        let smoothing = (smoothing, parameter);
+        let options = options(order, prune, vocabulary, discount_fallback, interpolate_unigrams, vocab_pad, smoothing)?;
         let budget = budget(memory);
         let trained = gate::run(py, progress, |control| {
             in_pool(threads, || {
@@ -234,7 +241,7 @@ impl NgramModel {
 
     /// Estimates a model of token ids; `spellings` are the tokens of the whole vocabulary.
     #[staticmethod]
-    #[pyo3(signature = (tokens, offsets, spellings, order, *, prune, vocabulary, discount_fallback, interpolate_unigrams, vocab_pad, memory, threads, progress))]
+    #[pyo3(signature = (tokens, offsets, spellings, order, *, prune, vocabulary, discount_fallback, interpolate_unigrams, vocab_pad, memory, smoothing, parameter, threads, progress))]
     #[expect(clippy::too_many_arguments, reason = "one for each option of the Python face")]
     fn train_tokens(
         py: Python<'_>,
@@ -248,10 +255,13 @@ impl NgramModel {
         interpolate_unigrams: bool,
         vocab_pad: u64,
         memory: Option<(u64, PathBuf)>,
+        smoothing: &str,
+        parameter: Option<f64>,
         threads: Option<usize>,
         progress: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
-        let options = options(order, prune, vocabulary, discount_fallback, interpolate_unigrams, vocab_pad);
+        let smoothing = (smoothing, parameter);
+        let options = options(order, prune, vocabulary, discount_fallback, interpolate_unigrams, vocab_pad, smoothing)?;
         let offsets = offsets.as_slice()?;
         let vocab_size = spellings.len() as u32;
         let budget = budget(memory);
@@ -329,6 +339,16 @@ impl NgramModel {
     #[getter]
     fn is_of_tokens(&self) -> bool {
         self.model.kind() == Kind::Tokens
+    }
+
+    #[getter]
+    fn method(&self) -> &str {
+        self.model.method()
+    }
+
+    #[getter]
+    fn is_distribution(&self) -> bool {
+        self.model.is_distribution()
     }
 
     #[getter]

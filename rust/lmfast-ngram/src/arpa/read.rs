@@ -10,6 +10,7 @@ use flate2::bufread::MultiGzDecoder;
 use lmfast_base::{Control, Error, Map, Result};
 use rayon::prelude::*;
 
+use super::METHOD;
 use crate::compact::is_compact;
 use crate::corpus::{BEGIN, END, SPECIALS, UNKNOWN};
 use crate::count::MOST_ORDERS;
@@ -74,6 +75,8 @@ struct Reader<'a, R> {
     at: usize,
     line: Vec<u8>,
     number: u64,
+    /// What a comment says of how the model was estimated.
+    method: String,
 }
 
 /// A line of a section.
@@ -95,7 +98,7 @@ struct Part {
 
 impl<'a, R: Read> Reader<'a, R> {
     fn new(path: &'a Path, input: R, control: &'a Control) -> Self {
-        Self { path, input, control, block: Vec::new(), at: 0, line: Vec::new(), number: 0 }
+        Self { path, input, control, block: Vec::new(), at: 0, line: Vec::new(), number: 0, method: String::new() }
     }
 
     fn broken(&self, what: impl std::fmt::Display) -> Error {
@@ -173,7 +176,9 @@ impl<'a, R: Read> Reader<'a, R> {
                 return Err(self.broken("there is more behind \\end\\"));
             }
         }
-        Ok(builder.finish(words.finish(), Kind::Words))
+        let mut model = builder.finish(words.finish(), Kind::Words);
+        model.set_method(self.method);
+        Ok(model)
     }
 
     /// The numbers of n-grams.
@@ -181,7 +186,11 @@ impl<'a, R: Read> Reader<'a, R> {
         loop {
             match self.next_filled() {
                 Ok("\\data\\") => break,
-                Ok(comment) if comment.starts_with('#') => {}
+                Ok(comment) if comment.starts_with('#') => {
+                    if let Some(method) = comment.strip_prefix(METHOD).map(str::to_owned) {
+                        self.method = method;
+                    }
+                }
                 Err(Error::Interrupted) => return Err(Error::Interrupted),
                 _ => return Err(self.not_arpa()),
             }

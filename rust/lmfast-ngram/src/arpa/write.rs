@@ -12,9 +12,13 @@ use flate2::write::GzEncoder;
 use lmfast_base::{AtomicFile, Control, Error, Result, prefetch};
 use rayon::prelude::*;
 
+use super::METHOD;
 use super::order::{BACKOFF, NODE, RELEASED, Section, Slots, Sorted, Sorter};
 use crate::corpus::{SPECIALS, UNKNOWN};
 use crate::model::Model;
+
+/// What stands for the logarithm of 0, as in `SRILM`; other programs read no infinity.
+const LOG10_OF_ZERO: &str = "-99";
 
 /// Lines are made in pieces of this many n-grams.
 const PIECE: usize = 1 << 14;
@@ -85,7 +89,10 @@ impl Model {
     ) -> Result<()> {
         let counts = self.counts();
         let sizes = counts.iter().zip(1..).map(|(count, order)| format!("ngram {order}={count}\n"));
-        let header = format!("\\data\\\n{}", sizes.collect::<String>());
+        // lmplz writes no comment, and neither is one needed for its kind of model.
+        let method = Some(self.method()).filter(|method| !method.is_empty() && *method != "modified_kneser_ney");
+        let method = method.map_or(String::new(), |method| format!("{METHOD}{method}\n\n"));
+        let header = format!("{method}\\data\\\n{}", sizes.collect::<String>());
         file.write_all(header.as_bytes()).map_err(Error::io(path))?;
         let short: Vec<Short> = spellings.iter().map(|word| Short::new(word)).collect();
         let mut below = Section::empty();
@@ -327,7 +334,7 @@ impl Number {
         let bits = number.to_bits();
         let slot = &mut self.recent[(bits.wrapping_mul(0x9e37_79b9) >> 24) as usize];
         if slot.0 != bits {
-            let written = if number.is_finite() { self.buffer.format_finite(number) } else { "-inf" };
+            let written = if number.is_finite() { self.buffer.format_finite(number) } else { LOG10_OF_ZERO };
             let written = written.strip_suffix(".0").unwrap_or(written).as_bytes();
             if written.len() > slot.2.len() {
                 text.extend_from_slice(written);
@@ -357,7 +364,7 @@ mod tests {
             (-0.000_001, "-0.000001"),
             (-9.5e-7, "-9.5e-7"),
             (-1e-7, "-1e-7"),
-            (f32::NEG_INFINITY, "-inf"),
+            (f32::NEG_INFINITY, "-99"),
             (-123_456_790.0, "-123456790"),
             (-389.0 / 256.0, "-1.5195312"),
             (-477.0 / 256.0, "-1.8632812"),

@@ -5,6 +5,7 @@
 //! | `shape` | u64 | the order; 0 for words, 1 for tokens; 1 if values are counts, else 0; 1 if words are ranks, else 0; the number of n-grams of each order; then for each order but the highest three: bytes of its groups, entries of its table of probabilities (of its children), entries of its table of back-off weights |
 //! | `text`, `ends`, `slots` | | the vocabulary, as in a plain `.lmn` |
 //! | `recipe` | f32 | nothing, or if values are counts: the uniform probability, 1 or 0 for interpolated unigrams or not, and four discounts an order |
+//! | `method` | bytes | how the model was estimated, [`Model::method`]; may be missing |
 //! | `unigrams` | f32 | for each word its probability if values are counts, else its log10 probability |
 //! | `tables` | f32 | the tables of all orders |
 //! | `groups` | u32 | for each order but the highest, for each group of 32 n-grams: its first child among the n-grams of the next order, and a quarter of the byte where it begins among its order's groups; then one such pair: the number of n-grams of the next order, 0 |
@@ -19,8 +20,8 @@ use rayon::prelude::*;
 use super::group::CONTEXTS;
 use super::{Compact, Level, LevelView, Recipe};
 use crate::count::MOST_ORDERS;
-use crate::model::Kind;
 use crate::model::container::{self, Container, Format};
+use crate::model::{Kind, Model};
 use crate::vocabulary::Vocabulary;
 
 const FORMAT: Format = Format { magic: *b"LMFNCMPT", incomplete: *b"LMFNPART", version: 1 };
@@ -35,6 +36,7 @@ pub(crate) struct Loaded {
     pub(crate) kind: Kind,
     pub(crate) vocabulary: Vocabulary,
     pub(crate) compact: Compact,
+    pub(crate) method: String,
     pub(crate) file: Container,
 }
 
@@ -56,7 +58,8 @@ impl Recipe {
 
 impl Compact {
     /// Writes the model as a compact `.lmn` file.
-    pub(crate) fn save(&self, path: &Path, kind: Kind, vocabulary: &Vocabulary, control: &Control) -> Result<()> {
+    pub(crate) fn save(&self, path: &Path, model: &Model, control: &Control) -> Result<()> {
+        let (kind, vocabulary) = (model.kind(), model.vocabulary());
         let flags = [kind == Kind::Tokens, self.recipe.is_some(), self.is_ranked].map(u64::from);
         let mut shape: Vec<u64> = [self.order() as u64].into_iter().chain(flags).collect();
         shape.extend(self.sizes.iter().copied().map(u64::from));
@@ -67,12 +70,13 @@ impl Compact {
         }
         let slots = vocabulary.packed_slots();
         let recipe = self.recipe.as_ref().map(Recipe::to_numbers).unwrap_or_default();
-        let sections: [(&str, &[u8]); 9] = [
+        let sections: [(&str, &[u8]); 10] = [
             ("shape", bytemuck::cast_slice(&shape)),
             ("text", vocabulary.text.as_slice()),
             ("ends", bytemuck::cast_slice(vocabulary.ends.as_slice())),
             ("slots", bytemuck::cast_slice(&slots)),
             ("recipe", bytemuck::cast_slice(&recipe)),
+            ("method", model.method().as_bytes()),
             ("unigrams", bytemuck::cast_slice(self.unigrams.as_slice())),
             ("tables", bytemuck::cast_slice(self.tables.as_slice())),
             ("groups", bytemuck::cast_slice(self.groups.as_slice())),
@@ -112,7 +116,8 @@ pub(crate) fn load(map: Map) -> Result<Loaded> {
     if !vocabulary.slots.as_slice().len().is_power_of_two() {
         return Err(broken("the size of \"slots\" is no power of two"));
     }
-    Ok(Loaded { kind, vocabulary, compact, file })
+    let method = file.method()?;
+    Ok(Loaded { kind, vocabulary, compact, method, file })
 }
 
 struct Shape {

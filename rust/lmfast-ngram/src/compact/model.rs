@@ -29,7 +29,7 @@ impl Model {
         }
         self.verify(control)?;
         let compact = Compact::build(self.view(), self.recipe.as_ref(), quantize_bits, control)?;
-        compact.save(path.as_ref(), self.kind(), self.vocabulary(), control)
+        compact.save(path.as_ref(), self, control)
     }
 
     /// Maps a compact file.
@@ -44,7 +44,11 @@ impl Model {
         let expanded = compact.expand(self.vocabulary().keep(|_| true), self.kind(), control);
         match (expanded, self.path()) {
             (Err(Error::Invalid(what)), Some(path)) => Err(Error::format(path, what)),
-            (expanded, _) => expanded.map(|model| model.with_recipe(compact.recipe.clone())),
+            (expanded, _) => expanded.map(|model| {
+                let mut model = model.with_recipe(compact.recipe.clone());
+                model.set_method(self.method().to_owned());
+                model
+            }),
         }
     }
 }

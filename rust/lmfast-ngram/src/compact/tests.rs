@@ -34,6 +34,7 @@ fn options(order: usize) -> Options {
         prune: Vec::new(),
         vocabulary: None,
         discount_fallback: Some([0.5, 1.0, 1.5]),
+        smoothing: crate::Smoothing::ModifiedKneserNey,
         interpolate_unigrams: true,
         vocab_pad: 0,
     }

@@ -30,7 +30,6 @@ use std::path::PathBuf;
 use lmfast_base::{Control, Pages, Result, memory};
 
 use crate::corpus::BEGIN;
-use crate::discount::Discount;
 use crate::interpolate::unigram_probabilities;
 use crate::model::{Kind, Model};
 use crate::pipeline::{Options, Report, allowed, check, check_unigrams, recipe};
@@ -125,7 +124,7 @@ pub fn estimate_within(
         ends::of_unigrams(&trie, budget, control)?.to_vec()
     };
     drop(tokens);
-    let discount = Discount::estimate(1, &ends::statistics(&counts, last(0)), fallback)?;
+    let discount = options.smoothing.discount(1, &ends::statistics(&counts, last(0)).with_count, fallback)?;
     report.discounts.push(discount);
     check_unigrams(counts.iter().copied(), options)?;
     let uniform = (1.0 / f64::from(u64::from(trie.kept_sizes[0] - 1).max(options.vocab_pad) as f32)) as f32;
@@ -148,7 +147,7 @@ pub fn estimate_within(
         } else {
             (None, ends::highest(&trie, budget, control)?)
         };
-        let discount = Discount::estimate(level + 1, &adjusted.statistics, fallback)?;
+        let discount = options.smoothing.discount(level + 1, &adjusted.statistics.with_count, fallback)?;
         report.discounts.push(discount);
         let next =
             interpolate::interpolate(&trie, level, &adjusted, &discount, ends.as_ref(), &found, budget, control)?;
@@ -161,5 +160,7 @@ pub fn estimate_within(
     let vocabulary = if trie.prunes { vocabulary.keep(|word| keeps(word as usize)) } else { vocabulary };
     memory::give_back();
     let recipe = (order > 1 && !trie.prunes).then(|| recipe(&report, uniform, options));
-    Ok((nodes.finish(vocabulary, kind, whole)?.with_recipe(recipe), report))
+    let mut model = nodes.finish(vocabulary, kind, whole)?.with_recipe(recipe);
+    model.set_method(options.smoothing.description());
+    Ok((model, report))
 }

@@ -29,7 +29,8 @@ fn options() -> impl Strategy<Value = Options> {
         |(order, prune, vocabulary, discount_fallback, interpolate_unigrams, vocab_pad)| {
             let prune = prune.into_iter().take(order);
             let prune = prune.scan(0, |sum, more| Some(std::mem::replace(sum, *sum + more) + more)).collect();
-            Options { order, prune, vocabulary, discount_fallback, interpolate_unigrams, vocab_pad }
+            let smoothing = crate::Smoothing::ModifiedKneserNey;
+            Options { order, prune, vocabulary, discount_fallback, interpolate_unigrams, vocab_pad, smoothing }
         },
     )
 }

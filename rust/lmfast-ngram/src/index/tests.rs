@@ -22,6 +22,7 @@ fn model(sentences: &[Vec<u32>], vocab_size: u32, order: usize, prune: &[u64]) -
         prune: prune.to_vec(),
         vocabulary: None,
         discount_fallback: Some([0.5, 1.0, 1.5]),
+        smoothing: crate::Smoothing::ModifiedKneserNey,
         interpolate_unigrams: true,
         vocab_pad: 0,
     };

@@ -20,10 +20,10 @@ pub(crate) struct ArpaEntry {
 /// A trie whose levels are appended from the unigrams up.
 pub(crate) struct Builder {
     order: usize,
-    level_starts: Vec<u32>,
-    words: Vec<u32>,
-    inner: Vec<Inner>,
-    leaves: Vec<Leaf>,
+    pub(super) level_starts: Vec<u32>,
+    pub(super) words: Vec<u32>,
+    pub(super) inner: Vec<Inner>,
+    pub(super) leaves: Vec<Leaf>,
 }
 
 impl Builder {
@@ -46,7 +46,7 @@ impl Builder {
         builder
     }
 
-    fn end(&self) -> u32 {
+    pub(crate) fn end(&self) -> u32 {
         self.words.len() as u32
     }
 
@@ -69,7 +69,7 @@ impl Builder {
         words.iter().try_fold(ROOT, |node, &word| self.child(node, word))
     }
 
-    fn child(&self, node: u32, word: u32) -> Option<u32> {
+    pub(super) fn child(&self, node: u32, word: u32) -> Option<u32> {
         if node == ROOT {
             return (word < self.level_starts[2] - 1).then_some(1 + word);
         }
@@ -131,6 +131,7 @@ impl Builder {
             recipe: None,
             file: None,
             budget: None,
+            method: String::new(),
         }
     }
 }

@@ -232,6 +232,12 @@ impl Container {
         self.find(name).is_ok()
     }
 
+    /// How a model was estimated, if the file says so.
+    pub(crate) fn method(&self) -> Result<String> {
+        let method = if self.has("method") { self.checked::<u8>("method")? } else { &[] };
+        Ok(String::from_utf8_lossy(method).into_owned())
+    }
+
     /// Reads every section and compares its checksum.
     pub(crate) fn verify(&self, control: &Control) -> Result<()> {
         control.begin("verifying", self.table.iter().map(|section| section.length).sum());

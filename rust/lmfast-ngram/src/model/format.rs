@@ -10,6 +10,7 @@
 //! | `inner` | 16 bytes | for each node that is no leaf, and one more: log10 probability (f32), log10 back-off weight (f32), first child (u32), suffix (u32) |
 //! | `recipe` | f32 | what the model was estimated with, if by counts and without pruning; see [`compact`](crate::compact) |
 //! | `leaves` | 8 bytes | for each leaf: log10 probability (f32), suffix (u32) |
+//! | `method` | bytes | how the model was estimated, [`Model::method`]; may be missing |
 //! | `index`, `unigrams`, `middle`, `highest` | | the [`index`](crate::index); may be missing |
 
 use std::path::Path;
@@ -55,6 +56,7 @@ impl Model {
             ("inner", bytemuck::cast_slice(self.inner.as_slice())),
             ("leaves", bytemuck::cast_slice(self.leaves.as_slice())),
             ("recipe", bytemuck::cast_slice(&recipe)),
+            ("method", self.method.as_bytes()),
         ];
         if let Some(index) = self.made_index(control)? {
             sections.extend([
@@ -90,8 +92,10 @@ impl Model {
                 "the size of \"slots\" is no power of two: the file is damaged",
             ));
         }
+        let method = file.method()?;
         let index = index(&file, words, level_starts.len() as u64 - 2)?;
         Ok(Self {
+            method,
             kind,
             vocabulary,
             words: file.column("words", Some(end.into()))?,

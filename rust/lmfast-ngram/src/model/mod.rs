@@ -13,6 +13,7 @@ mod build;
 mod column;
 pub(crate) mod container;
 mod format;
+mod normalize;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -26,6 +27,7 @@ pub(crate) use column::Column;
 #[cfg(test)]
 pub(crate) use container::fix_checksums;
 pub(crate) use format::is_lmn;
+pub(crate) use normalize::probability;
 
 use crate::compact::{self, Compact, Loaded, Recipe};
 use crate::corpus::{BEGIN, SPECIALS, UNKNOWN};
@@ -109,6 +111,8 @@ pub struct Model {
     file: Option<format::Checked>,
     /// What writing the model may take, for one that was estimated within a budget.
     pub(crate) budget: Option<Budget>,
+    /// How it was estimated, if that is known: the name of the smoothing, and what was chosen.
+    method: String,
 }
 
 /// The index of a model, once something asked for it: nothing inside where there cannot be one.
@@ -143,6 +147,7 @@ impl Model {
             recipe: None,
             file: None,
             budget: None,
+            method: String::new(),
         }
     }
 
@@ -153,7 +158,7 @@ impl Model {
 
     /// A model of compact n-grams.
     pub(crate) fn of_compact(loaded: Loaded) -> Self {
-        let Loaded { kind, vocabulary, compact, file } = loaded;
+        let Loaded { kind, vocabulary, compact, method, file } = loaded;
         let (words, inner, leaves) = Default::default();
         let mut level_starts = vec![0, 1];
         for &size in compact.sizes() {
@@ -174,6 +179,7 @@ impl Model {
             recipe,
             file,
             budget: None,
+            method,
         }
     }
 
@@ -210,6 +216,21 @@ impl Model {
     /// How many n-grams there are of each order from 1 up.
     pub fn counts(&self) -> Vec<u64> {
         self.level_starts.windows(2).skip(1).map(|pair| u64::from(pair[1] - pair[0])).collect()
+    }
+
+    /// How the model was estimated: the name of the smoothing, then what was chosen, such as `add_k k=0.5`; empty where
+    /// the file does not say.
+    pub fn method(&self) -> &str {
+        &self.method
+    }
+
+    pub(crate) fn set_method(&mut self, method: String) {
+        self.method = method;
+    }
+
+    /// Whether the words after a context have probabilities that sum to one, and not mere scores.
+    pub fn is_distribution(&self) -> bool {
+        !self.method.starts_with("stupid_backoff")
     }
 
     /// What the words are.
