@@ -57,12 +57,14 @@ test: build ## Run every test, Rust and Python.
 DATA := $(abspath $(or $(LMFAST_DATA),../shared))
 
 .PHONY: acceptance
-acceptance: build ## Run the acceptance program of the tokenizers, quickly, where LMFAST_DATA has it.
-	@if [ -f $(DATA)/checks/tokenization.py ]; then \
-		$(BIN)/python $(DATA)/checks/tokenization.py --quick; \
-	else \
-		echo "no acceptance program in $(DATA): skipped"; \
-	fi
+acceptance: build ## Run the acceptance programs of tokenizers and n-grams, quickly, where LMFAST_DATA has them.
+	@for name in tokenization ngram; do \
+		if [ -f $(DATA)/checks/$$name.py ]; then \
+			$(BIN)/python $(DATA)/checks/$$name.py --quick; \
+		else \
+			echo "no acceptance program $$name.py in $(DATA): skipped"; \
+		fi; \
+	done
 
 .PHONY: bench
 bench: build ## Run the benchmarks; the table goes to benches/results by hand, see benches/README.md.
