@@ -18,6 +18,7 @@ __all__ = [
     "DocumentReader",
     "FormatError",
     "NgramModel",
+    "NgramState",
     "TokenStore",
     "TokenWriter",
     "Tokenizer",
