@@ -256,8 +256,8 @@ proptest! {
         train(&sentences, kind, &options)?.save_compact(&path, quantize_bits, &control)?;
         let mut bytes = std::fs::read(&path)?;
         for (place, value) in changes {
-            // Behind the header and the table of nine sections.
-            let place = 320 + place.index((bytes.len() - 320) / 4) * 4;
+            // Behind the header and the table of ten sections.
+            let place = 352 + place.index((bytes.len() - 352) / 4) * 4;
             bytes[place..place + 4].copy_from_slice(&value.to_le_bytes());
         }
         fix_checksums(&mut bytes);
