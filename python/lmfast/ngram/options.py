@@ -40,7 +40,6 @@ MODIFIED_FALLBACK = (0.5, 1.0, 1.5)
 ONE_FALLBACK = 0.75
 
 
-
 def smoothed(smoothing: str, **parameters: float | None) -> dict[str, Any]:
     """The smoothing and its parameter.
 
