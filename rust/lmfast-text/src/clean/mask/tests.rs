@@ -129,6 +129,8 @@ proptest! {
         let address = std::net::Ipv6Addr::from(groups).to_string();
         prop_assume!(address.len() >= 6 && address.bytes().any(|byte| byte.is_ascii_digit()));
         prop_assume!(!behind.starts_with("::"));
+        // The pattern's tables of Unicode are older than those of the standard library, which know more letters.
+        prop_assume!(before.ends_with(':') || !before.ends_with(char::is_alphanumeric));
         let found = spans(&format!("{before}{address}{behind}"), Mask::Ip);
         prop_assert!(found.contains(&(before.len()..before.len() + address.len())), "{:?}", found);
     }
