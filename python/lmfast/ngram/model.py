@@ -368,7 +368,7 @@ class NgramModel:
             options: dict[str, Any] = {"bos": bos, "eos": eos, "threads": threads, "progress": callback}
             if self._core.is_of_tokens:
                 return self._core.score_documents(*encode(iter(texts), self._need_tokenizer()), **options)
-            return self._core.score_batch(list(texts), **options)
+            return self._core.score_batch(texts if isinstance(texts, list) else list(texts), **options)
 
     def token_scores(
         self,

@@ -37,10 +37,16 @@ fn train(text: &str, out: &str) -> Result<()> {
     Ok(())
 }
 
-/// CPU seconds of this thread.
-fn cpu() -> f64 {
-    let statistics = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    statistics.split(' ').next().and_then(|nanoseconds| nanoseconds.parse::<f64>().ok()).unwrap_or_default() / 1e9
+/// Does something several times; the median and the least nanoseconds for each of `count`.
+fn nanoseconds(count: usize, mut work: impl FnMut() -> Result<()>) -> Result<String> {
+    let mut rounds = Vec::new();
+    for _ in 0..15 {
+        let start = Instant::now();
+        work()?;
+        rounds.push(start.elapsed().as_secs_f64() / count as f64 * 1e9);
+    }
+    rounds.sort_by(f64::total_cmp);
+    Ok(format!("{:.1} ns ({:.1})", rounds[rounds.len() / 2], rounds[0]))
 }
 
 fn time(model: &str, text: &str) -> Result<()> {
@@ -51,25 +57,10 @@ fn time(model: &str, text: &str) -> Result<()> {
     let ids = model.line_ids(files(text)?, &control)?;
     let lines = std::fs::read_to_string(text).map_err(Error::io(text))?;
     let lines: Vec<&str> = lines.lines().collect();
-    let million = ids.len() as f64 / 1e6;
-    for round in 0..8 {
-        let start = cpu();
-        let scores = model.word_scores(&ids, true, &control)?;
-        let points = million / (cpu() - start);
-        let matched: u64 = scores.matched_order.iter().map(|&order| u64::from(order)).sum();
-        let start = cpu();
-        let batch = model.score_batch(&lines, true, true, &control)?;
-        let texts = million / (cpu() - start);
-        let start = cpu();
-        let again = model.line_ids(files(text)?, &control)?;
-        let words = million / (cpu() - start);
-        println!(
-            "{round}: ids {points:.2} M/s, texts {texts:.2} M/s, words {words:.1} M/s; {} {:.3} {}",
-            batch.len(),
-            matched as f64 / ids.len() as f64,
-            again.len()
-        );
-    }
+    let points = nanoseconds(ids.len(), || model.word_scores(&ids, true, &control).map(|_| ()))?;
+    let texts = nanoseconds(ids.len(), || model.score_batch(&lines, true, true, &control).map(|_| ()))?;
+    let words = nanoseconds(ids.len(), || model.line_ids(files(text)?, &control).map(|_| ()))?;
+    println!("a token, median and least: ids {points}, texts {texts}, finding words {words}");
     Ok(())
 }
 

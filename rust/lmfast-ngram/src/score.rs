@@ -132,6 +132,13 @@ impl Sentences {
         self.ends.clear();
     }
 
+    fn append(&mut self, texts: &[&str], finder: &mut Finder<'_>, with_marks: bool) {
+        finder.append(texts, &mut self.words, |words| {
+            words.extend(with_marks.then_some(END));
+            self.ends.push(words.len());
+        });
+    }
+
     fn end(&mut self, with_mark: bool) {
         self.words.extend(with_mark.then_some(END));
         self.ends.push(self.words.len());
@@ -232,10 +239,7 @@ impl Model {
             let parts = sentences.par_chunks(SENTENCES).map(|texts| {
                 control.check()?;
                 Ok(workers.with(|finder, sentences| {
-                    for text in texts {
-                        finder.append(text, &mut sentences.words);
-                        sentences.words.push(END);
-                    }
+                    finder.append(texts, &mut sentences.words, |words| words.push(END));
                     sentences.words.clone()
                 }))
             });
@@ -343,10 +347,7 @@ impl Model {
         texts.par_chunks(SENTENCES).zip(scores.par_chunks_mut(SENTENCES)).try_for_each(|(texts, scores)| {
             control.check()?;
             workers.with(|finder, sentences| {
-                for text in texts {
-                    finder.append(text, &mut sentences.words);
-                    sentences.end(end);
-                }
+                sentences.append(texts, finder, end);
                 sentences.score(&scorer, begin, control)?;
                 for ((_, log10_probs), score) in sentences.iter().zip(scores) {
                     *score = log10_probs.iter().fold(0.0, |total, log10_prob| total + log10_prob);
@@ -422,10 +423,7 @@ impl Model {
             let parts = sentences.par_chunks(SENTENCES).map(|texts| {
                 control.check()?;
                 workers.with(|finder, sentences| {
-                    for text in texts {
-                        finder.append(text, &mut sentences.words);
-                        sentences.end(true);
-                    }
+                    sentences.append(texts, finder, true);
                     sentences.score(&scorer, true, control)?;
                     Ok(sentences.costs())
                 })

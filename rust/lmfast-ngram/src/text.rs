@@ -1,35 +1,69 @@
 //! Text to word ids: white space found many bytes at a time, frequent words found in memory that is near.
 
+use lmfast_base::prefetch;
+
+use crate::corpus::UNKNOWN;
 use crate::vocabulary::Lookup;
 use crate::words::Recent;
 
 /// Bytes that are looked at in one go.
 const WINDOW: usize = 64;
 
-/// Calls `take` with the place of each word. Words are separated as by [`crate::words::split`].
-pub(crate) fn for_each_word(text: &[u8], mut take: impl FnMut(usize, usize)) {
-    let (mut start, mut inside) = (0, false);
-    let (windows, rest) = text.as_chunks::<WINDOW>();
-    let mut last = [b' '; WINDOW];
-    last[..rest.len()].copy_from_slice(rest);
-    let mut before = 0;
-    for (window, number) in windows.iter().chain((!rest.is_empty()).then_some(&last)).zip(0..) {
-        let words = !white(window);
-        // A word begins or ends where a byte differs in kind from the one before.
-        let mut edges = words ^ (words << 1 | before);
-        before = words >> 63;
-        while edges != 0 {
-            let at = number * WINDOW + edges.trailing_zeros() as usize;
-            if inside {
-                take(start, at);
-            }
-            start = at;
-            inside = !inside;
-            edges &= edges - 1;
-        }
+/// The places of the words of a text, which white space lies between.
+pub(crate) struct Words<'t> {
+    text: &'t [u8],
+    /// Where the window begins, and where the next one does.
+    window: usize,
+    next: usize,
+    /// Places in the window at which a word begins or ends, that are still to come.
+    edges: u64,
+    /// Whether the last byte of the window belongs to a word.
+    before: u64,
+    /// Where the word begins that has not ended.
+    start: Option<usize>,
+}
+
+impl<'t> Words<'t> {
+    pub(crate) fn new(text: &'t [u8]) -> Self {
+        Self { text, window: 0, next: 0, edges: 0, before: 0, start: None }
     }
-    if inside {
-        take(start, text.len());
+
+    /// Goes on to the next window, unless the text is at its end.
+    fn advance(&mut self) -> Option<()> {
+        let rest = self.text.get(self.next..).filter(|rest| !rest.is_empty())?;
+        let words = if let Some(window) = rest.first_chunk() {
+            !white(window)
+        } else {
+            let mut window = [b' '; WINDOW];
+            window[..rest.len()].copy_from_slice(rest);
+            !white(&window)
+        };
+        (self.window, self.next) = (self.next, self.next + WINDOW);
+        // A word begins or ends where a byte differs in kind from the one before.
+        self.edges = words ^ (words << 1 | self.before);
+        self.before = words >> 63;
+        Some(())
+    }
+}
+
+impl Iterator for Words<'_> {
+    type Item = (usize, usize);
+
+    #[inline]
+    fn next(&mut self) -> Option<(usize, usize)> {
+        loop {
+            while self.edges == 0 {
+                if self.advance().is_none() {
+                    return self.start.take().map(|start| (start, self.text.len()));
+                }
+            }
+            let at = self.window + self.edges.trailing_zeros() as usize;
+            self.edges &= self.edges - 1;
+            match self.start.take() {
+                Some(start) => return Some((start, at)),
+                None => self.start = Some(at),
+            }
+        }
     }
 }
 
@@ -67,25 +101,69 @@ pub(crate) struct Finder<'a> {
     recent: Recent,
 }
 
+/// A word that is not among the recent ones.
+struct Missing<'t> {
+    word: &'t [u8],
+    hash: u64,
+    /// Where its id belongs.
+    at: usize,
+    /// The id of the word it most likely is.
+    likely: u32,
+}
+
 impl<'a> Finder<'a> {
+    /// How many texts ahead memory is asked for.
+    const AHEAD: usize = 4;
+
     pub(crate) fn new(lookup: Lookup<'a>) -> Self {
         Self { lookup, recent: Recent::default() }
     }
 
-    /// Appends the ids of a text's words.
-    pub(crate) fn append(&mut self, text: &str, ids: &mut Vec<u32>) {
-        let bytes = text.as_bytes();
-        for_each_word(bytes, |start, end| {
-            let Some(packed) = Recent::pack_at(bytes, start, end) else {
-                ids.push(self.lookup.id(&bytes[start..end]));
-                return;
-            };
-            let slot = self.recent.slot(packed);
-            if slot.0 != packed {
-                *slot = (packed, self.lookup.id(&bytes[start..end]));
+    /// Appends the ids of the words of texts, and calls `behind` after each text.
+    ///
+    /// Words that are not recent are found at the end, all together, as that takes some reads all over the vocabulary, one
+    /// after the other for a word, but for many words at a time.
+    pub(crate) fn append(&mut self, texts: &[&str], ids: &mut Vec<u32>, mut behind: impl FnMut(&mut Vec<u32>)) {
+        let mut missing = Vec::new();
+        for (number, text) in texts.iter().enumerate() {
+            if let Some(next) = texts.get(number + Self::AHEAD) {
+                prefetch(next.as_bytes(), 0);
+                prefetch(next.as_bytes(), 64);
             }
-            ids.push(slot.1);
-        });
+            let bytes = text.as_bytes();
+            for (start, end) in Words::new(bytes) {
+                let recent = Recent::pack_at(bytes, start, end).and_then(|packed| self.recent.get(packed));
+                if recent.is_none() {
+                    missing.push(self.missing(&bytes[start..end], ids.len()));
+                }
+                ids.push(recent.unwrap_or(UNKNOWN));
+            }
+            behind(ids);
+        }
+        self.find(&mut missing, ids);
+    }
+
+    fn missing<'t>(&self, word: &'t [u8], at: usize) -> Missing<'t> {
+        let hash = Lookup::hash(word);
+        self.lookup.prepare(hash);
+        Missing { word, hash, at, likely: UNKNOWN }
+    }
+
+    fn find(&mut self, missing: &mut [Missing<'_>], ids: &mut [u32]) {
+        for word in &mut *missing {
+            word.likely = self.lookup.likely(word.hash);
+        }
+        for word in &*missing {
+            self.lookup.prepare_word(word.likely);
+        }
+        for &mut Missing { word, hash, at, likely } in missing {
+            let is_likely = likely != UNKNOWN && self.lookup.word(likely) == word;
+            let id = if is_likely { likely } else { self.lookup.find_hashed(word, hash).unwrap_or(UNKNOWN) };
+            if let Some(packed) = Recent::pack(word) {
+                self.recent.keep(packed, id);
+            }
+            ids[at] = id;
+        }
     }
 }
 
@@ -104,18 +182,20 @@ mod tests {
         ) {
             let text = pieces.concat();
             let mut found = Vec::new();
-            for_each_word(text.as_bytes(), |start, end| found.push(&text[start..end]));
-            prop_assert_eq!(&found, &split(&text).collect::<Vec<_>>());
+            found.extend(split(&text));
+            let words = text.split(['\0', '\t', '\n', '\r', ' ']).filter(|word| !word.is_empty());
+            prop_assert_eq!(&found, &words.collect::<Vec<_>>());
             let mut builder = Builder::new();
             found.iter().step_by(2).filter(|word| **word != "<unk>").for_each(|word| {
                 builder.find_or_append(word);
             });
             let vocabulary = builder.finish();
             let (mut finder, mut ids) = (Finder::new(vocabulary.lookup()), Vec::new());
-            finder.append(&text, &mut ids);
-            finder.append(&text, &mut ids);
+            finder.append(&[&text, "", &text], &mut ids, |ids| ids.push(u32::MAX));
+            finder.append(&[&text], &mut ids, |ids| ids.push(u32::MAX));
             let expected: Vec<u32> = found.iter().map(|word| vocabulary.lookup().id(word.as_bytes())).collect();
-            prop_assert_eq!(ids, [&expected[..], &expected].concat());
+            let expected = [&expected[..], &[u32::MAX]].concat();
+            prop_assert_eq!(ids, [&expected[..], &[u32::MAX], &expected, &expected].concat());
         }
     }
 }

@@ -4,6 +4,9 @@
 //! probing whose size is a power of two: 0 is an empty slot, any other holds the upper half of the word's `XXH3` hash
 //! above its id. The search starts at the hash modulo the size. The unknown word is in no slot: whatever is not found is unknown.
 
+use std::ops::Range;
+
+use lmfast_base::prefetch;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::corpus::UNKNOWN;
@@ -85,18 +88,46 @@ pub struct Lookup<'a> {
 impl Lookup<'_> {
     /// The id of a word, unless it is unknown.
     pub fn find(&self, word: &[u8]) -> Option<u32> {
-        let hash = xxh3_64(word);
+        self.find_hashed(word, Self::hash(word))
+    }
+
+    pub(crate) fn hash(word: &[u8]) -> u64 {
+        xxh3_64(word)
+    }
+
+    /// The slots in which a word may lie that has a hash, up to the first that is empty.
+    fn slots(&self, hash: u64) -> impl Iterator<Item = u64> {
         let mask = self.slots.len().wrapping_sub(1);
-        for step in 0..self.slots.len() {
-            let slot = *self.slots.get((hash as usize).wrapping_add(step) & mask)?;
-            if slot == 0 {
-                return None;
-            }
-            if slot >> 32 == hash >> 32 && word_bytes(self.text, self.ends, slot as u32) == word {
-                return Some(slot as u32);
-            }
-        }
-        None
+        let slot = move |step| self.slots.get((hash as usize).wrapping_add(step) & mask).copied().unwrap_or(0);
+        (0..self.slots.len()).map(slot).take_while(|&slot| slot != 0)
+    }
+
+    /// The id of a word whose hash is known.
+    pub(crate) fn find_hashed(&self, word: &[u8], hash: u64) -> Option<u32> {
+        let is_it = |&slot: &u64| slot >> 32 == hash >> 32 && self.word(slot as u32) == word;
+        self.slots(hash).find(is_it).map(|slot| slot as u32)
+    }
+
+    /// Asks for the memory that [`likely`](Self::likely) reads.
+    pub(crate) fn prepare(&self, hash: u64) {
+        prefetch(self.slots, hash as usize & self.slots.len().wrapping_sub(1));
+    }
+
+    /// The first word whose hash is the same as far as that is kept, else the unknown one; asks for its end.
+    pub(crate) fn likely(&self, hash: u64) -> u32 {
+        let likely = self.slots(hash).find(|slot| slot >> 32 == hash >> 32).map_or(UNKNOWN, |slot| slot as u32);
+        prefetch(self.ends, (likely as usize).saturating_sub(1));
+        likely
+    }
+
+    /// Asks for the spelling of a word.
+    pub(crate) fn prepare_word(&self, id: u32) {
+        prefetch(self.text, word_place(self.ends, id).start);
+    }
+
+    /// The spelling of a word.
+    pub(crate) fn word(&self, id: u32) -> &[u8] {
+        word_bytes(self.text, self.ends, id)
     }
 
     /// The id of a word, or that of the unknown word.
@@ -105,10 +136,15 @@ impl Lookup<'_> {
     }
 }
 
-fn word_bytes<'a>(text: &'a [u8], ends: &[u64], id: u32) -> &'a [u8] {
+/// Where the spelling of a word lies.
+fn word_place(ends: &[u64], id: u32) -> Range<usize> {
     let end = ends.get(id as usize).map_or(0, |&end| end as usize);
     let start = (id as usize).checked_sub(1).and_then(|before| ends.get(before)).map_or(0, |&start| start as usize);
-    text.get(start..end).unwrap_or_default()
+    start..end
+}
+
+fn word_bytes<'a>(text: &'a [u8], ends: &[u64], id: u32) -> &'a [u8] {
+    text.get(word_place(ends, id)).unwrap_or_default()
 }
 
 /// Gives a word the next slot that is empty; there must be one.

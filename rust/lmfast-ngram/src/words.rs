@@ -13,6 +13,7 @@ use rustc_hash::FxHashMap;
 
 use crate::corpus::{BEGIN, Corpus, END, UNKNOWN};
 use crate::external::Spool;
+use crate::text::Words;
 use crate::vocabulary::{Builder, Lookup, Vocabulary};
 
 /// What a `<unk>` spelled out in the text is. The sentence marks `<s>` and `</s>` are left out by [`Skip`](Self::Skip)
@@ -178,8 +179,20 @@ impl Recent {
         }
     }
 
+    /// The id of a word that is kept.
     #[inline]
-    pub(crate) fn slot(&mut self, packed: u128) -> &mut (u128, u32) {
+    pub(crate) fn get(&mut self, packed: u128) -> Option<u32> {
+        let &mut (kept, id) = self.slot(packed);
+        (kept == packed).then_some(id)
+    }
+
+    /// Keeps a word in place of the one in its slot.
+    pub(crate) fn keep(&mut self, packed: u128, id: u32) {
+        *self.slot(packed) = (packed, id);
+    }
+
+    #[inline]
+    fn slot(&mut self, packed: u128) -> &mut (u128, u32) {
         let folded = packed as u64 ^ (packed >> 64) as u64;
         let hash = folded.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         &mut self.slots[(hash >> (u64::BITS - Self::BITS)) as usize]
@@ -204,15 +217,13 @@ impl<'a> Part<'a> {
         for (document, number) in documents.iter().zip(0..) {
             for (line, line_number) in lines(document).zip(0..) {
                 part.ids.push(BEGIN);
-                for word in split(line) {
-                    let packed = Recent::pack(word.as_bytes());
-                    if let Some(packed) = packed
-                        && let &mut (known, id) = recent.slot(packed)
-                        && known == packed
-                    {
+                for (start, end) in Words::new(line.as_bytes()) {
+                    let packed = Recent::pack_at(line.as_bytes(), start, end);
+                    if let Some(id) = packed.and_then(|packed| recent.get(packed)) {
                         part.ids.push(id);
                         continue;
                     }
+                    let word = &line[start..end];
                     let special = Special::of(word);
                     if let Some(special) = &special {
                         match (special, unknown) {
@@ -227,7 +238,7 @@ impl<'a> Part<'a> {
                     }
                     let id = if special.is_none() { lookup.find(word.as_bytes()) } else { None };
                     if let (Some(packed), Some(id)) = (packed, id) {
-                        *recent.slot(packed) = (packed, id);
+                        recent.keep(packed, id);
                     }
                     part.ids.push(id.unwrap_or_else(|| {
                         *seen.entry(word).or_insert_with(|| {
@@ -287,16 +298,7 @@ pub fn lines(document: &str) -> impl Iterator<Item = &str> {
 
 /// The words of a line, or of a text whose line ends are white space.
 pub fn split(line: &str) -> impl Iterator<Item = &str> {
-    let is_space = |byte: &u8| matches!(byte, b'\0' | b'\t' | b'\n' | b'\r' | b' ');
-    let mut rest = line;
-    std::iter::from_fn(move || {
-        let start = rest.bytes().position(|byte| !is_space(&byte))?;
-        rest = &rest[start..];
-        let end = rest.bytes().position(|byte| is_space(&byte)).unwrap_or(rest.len());
-        let word;
-        (word, rest) = rest.split_at(end);
-        Some(word)
-    })
+    Words::new(line.as_bytes()).map(|(start, end)| &line[start..end])
 }
 
 #[cfg(test)]

@@ -385,9 +385,7 @@ impl Context<'_> {
         ids.clear();
         for word in line.words.split(' ') {
             let packed = Recent::pack(word.as_bytes()).filter(|_| !word.is_empty());
-            if let Some(&mut (known, id)) = packed.map(|packed| recent.slot(packed))
-                && Some(known) == packed
-            {
+            if let Some(id) = packed.and_then(|packed| recent.get(packed)) {
                 ids.push(id);
                 continue;
             }
@@ -397,7 +395,7 @@ impl Context<'_> {
             };
             let id = id.ok_or_else(|| format!("the word {word:?} is not among the unigrams"))?;
             if let Some(packed) = packed {
-                *recent.slot(packed) = (packed, id);
+                recent.keep(packed, id);
             }
             ids.push(id);
         }
