@@ -1,4 +1,6 @@
-//! Memory that is free, but that the allocator keeps.
+//! Memory that others keep: the allocator what is free, the operating system what was written.
+
+use std::fs::File;
 
 /// Gives free memory of all threads back to the operating system, between two stages of a call that both take much.
 ///
@@ -13,4 +15,16 @@ pub fn give_back() {
             libc::malloc_trim(0);
         }
     }
+}
+
+/// Tells the operating system that what is on disk of a file need not be kept in memory too. A program that writes much
+/// within a budget then takes no more of the system's memory either, and writes faster, to memory that it wrote to before.
+pub fn forget_written(file: &File) {
+    #[cfg(target_os = "linux")]
+    {
+        // Advice only.
+        let _ = rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed);
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = file;
 }

@@ -4,7 +4,7 @@
 //! the windows of the words being sorted; for each n-gram up to 12 in the trie, 8 more for the orders at work, and the model
 //! itself. 38 million tokens at order 5, 64 million n-grams, took 2.3 GB with the writing of ARPA (2026-11, Linux, 2 threads).
 
-use lmfast_base::{Control, Error, Result};
+use lmfast_base::{Control, Error, Recycling, Result};
 
 use crate::adjust::{Last, adjust};
 use crate::assemble::Nodes;
@@ -57,6 +57,7 @@ pub fn estimate(
     options: &Options,
     control: &Control,
 ) -> Result<(Model, Report)> {
+    let _recycling = Recycling::new();
     let thresholds = check(corpus.vocabulary_size(), &vocabulary, kind, options)?;
     let (order, fallback) = (options.order, options.discount_fallback);
     let allowed = options.vocabulary.as_ref().map(|words| allowed(&vocabulary, words));

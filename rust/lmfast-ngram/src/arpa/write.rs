@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use lmfast_base::{AtomicFile, Control, Error, Result, prefetch};
+use lmfast_base::{AtomicFile, Control, Error, Recycling, Result, memory, prefetch};
 use rayon::prelude::*;
 
 use super::METHOD;
@@ -26,6 +26,10 @@ const PIECE: usize = 1 << 14;
 /// How many n-grams ahead memory is asked for.
 const AHEAD: usize = 32;
 
+/// A file of more bytes is not kept in the system's memory once it is on disk: it would drive out what others read, and
+/// fresh memory takes longer to write to than the disk.
+const MOST_KEPT: u64 = 1 << 30;
+
 impl Model {
     /// Writes an ARPA file, compressed if its name ends in `.gz`. Uses the current pool of threads.
     ///
@@ -33,7 +37,7 @@ impl Model {
     /// [`Error::Invalid`] for a word that cannot stand in an ARPA file: an empty one, one with white space, or the second
     /// of two that are spelled alike.
     pub fn save_arpa(&self, path: impl AsRef<Path>, control: &Control) -> Result<()> {
-        let path = path.as_ref();
+        let (path, _recycling) = (path.as_ref(), Recycling::new());
         if self.compact.is_some() {
             return self.expanded(control)?.save_arpa(path, control);
         }
@@ -48,7 +52,8 @@ impl Model {
         } else {
             let mut file = file;
             let handle = file.file()?.try_clone().map_err(Error::io(path))?;
-            while_flushing(&handle, || self.write_arpa(&mut file, path, &spellings, control))?;
+            let most_kept = if self.budget.is_some() { 0 } else { MOST_KEPT };
+            while_flushing(&handle, most_kept, || self.write_arpa(&mut file, path, &spellings, control))?;
             file.commit()
         }
     }
@@ -117,14 +122,18 @@ impl Model {
     }
 }
 
-/// Does work that writes a file, and keeps bringing to disk what is written so far, so that little is left at the end.
-fn while_flushing<T>(file: &File, work: impl FnOnce() -> T) -> T {
+/// Does work that writes a file, and keeps bringing to disk what is written so far, so that little is left at the end. A
+/// file of more bytes than `most_kept` does not stay in the system's memory then.
+fn while_flushing<T>(file: &File, most_kept: u64, work: impl FnOnce() -> T) -> T {
     let (finished, waiting) = sync_channel::<()>(0);
     std::thread::scope(|scope| {
         scope.spawn(move || {
             while let Err(RecvTimeoutError::Timeout) = waiting.recv_timeout(Duration::from_millis(100)) {
                 // Whether all is on disk is asked once more at the end.
                 let _ = file.sync_data();
+                if file.metadata().is_ok_and(|file| file.len() > most_kept) {
+                    memory::forget_written(file);
+                }
             }
         });
         let outcome = work();

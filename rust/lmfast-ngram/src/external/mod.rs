@@ -27,7 +27,7 @@ mod trie;
 
 use std::path::PathBuf;
 
-use lmfast_base::{Control, Pages, Result, memory};
+use lmfast_base::{Control, Pages, Recycling, Result, memory};
 
 use crate::corpus::BEGIN;
 use crate::interpolate::unigram_probabilities;
@@ -89,6 +89,7 @@ pub fn estimate_within(
     budget: &Budget,
     control: &Control,
 ) -> Result<(Model, Report)> {
+    let _recycling = Recycling::new();
     let thresholds = check(corpus.vocabulary_size(), &vocabulary, kind, options)?;
     let (order, fallback) = (options.order, options.discount_fallback);
     let allowed = options.vocabulary.as_ref().map(|words| allowed(&vocabulary, words));
