@@ -44,7 +44,9 @@ impl Freed {
             (best.map(|at| freed.maps.swap_remove(at)), spare)
         })?;
         drop(spare);
-        found.and_then(|map| grown(map, bytes))
+        let mut map = found?;
+        let used = map.len().min(bytes);
+        stretch(&mut map, bytes).then_some((map, used))
     }
 
     fn keep(map: MmapMut) {
@@ -53,16 +55,15 @@ impl Freed {
     }
 }
 
-/// A map, and behind it as many zeros as it is short of; beside it, how many bytes it had.
-fn grown(mut map: MmapMut, bytes: usize) -> Option<(MmapMut, usize)> {
-    let used = map.len().min(bytes);
+/// Makes a map longer by zeros, wherever it may come to lie; whether that was possible. If not, it is as before.
+fn stretch(map: &mut MmapMut, bytes: usize) -> bool {
     #[cfg(target_os = "linux")]
     if map.len() < bytes {
         #[expect(unsafe_code, reason = "the map may move, and nothing may point into it")]
-        // SAFETY: the map is ours alone and lent to no one.
-        unsafe { map.remap(bytes, memmap2::RemapOptions::new().may_move(true)) }.ok()?;
+        // SAFETY: the map is borrowed exclusively.
+        return unsafe { map.remap(bytes, memmap2::RemapOptions::new().may_move(true)) }.is_ok();
     }
-    (map.len() >= bytes).then_some((map, used))
+    map.len() >= bytes
 }
 
 /// While there is one, in whichever thread, tables take the memory of those that are gone: to write zeros to it takes a
@@ -136,6 +137,33 @@ impl<T: Pod> Pages<T> {
             let _ = map.advise(memmap2::Advice::HugePage);
         }
         Self { map: Some(map), start, count, values: PhantomData }
+    }
+
+    /// Appends values. The table at least doubles when it has no room for them.
+    pub fn extend(&mut self, values: impl ExactSizeIterator<Item = T>) {
+        let (start, end) = (self.count, self.count + values.len());
+        let room = self.map.as_ref().map_or(0, |map| (map.len() - self.start) / size_of::<T>());
+        if end > room {
+            self.grow(end.max(2 * room));
+        }
+        self.count = end;
+        self[start..].iter_mut().zip(values).for_each(|(slot, value)| *slot = value);
+    }
+
+    /// Forgets all values, but keeps their memory for others.
+    pub fn clear(&mut self) {
+        self.count = 0;
+    }
+
+    /// Makes room for so many values.
+    fn grow(&mut self, count: usize) {
+        let bytes = (self.start + count * size_of::<T>()).next_multiple_of(HUGE);
+        if !self.map.as_mut().is_some_and(|map| map.len() > HUGE && stretch(map, bytes)) {
+            let mut larger = Self::zeroed(count);
+            larger[..self.count].copy_from_slice(self);
+            larger.count = self.count;
+            *self = larger;
+        }
     }
 }
 
@@ -246,6 +274,21 @@ mod tests {
             other.fill(u32::MAX);
         }
         drop(recycling);
+    }
+
+    #[test]
+    fn tables_grow() {
+        let mut table = Pages::<u32>::default();
+        let mut expected = Vec::new();
+        for count in [0, 1, 10, 1000, 700_000, 3, 5_000_000] {
+            let values = expected.len() as u32..expected.len() as u32 + count;
+            table.extend(values.clone());
+            expected.extend(values);
+            assert_eq!(&*table, &expected);
+        }
+        table.clear();
+        table.extend([7, 8].into_iter());
+        assert_eq!(&*table, &[7, 8]);
     }
 
     #[test]

@@ -55,24 +55,29 @@ impl Corpus {
     pub fn from_tokens<T: TokenId>(tokens: &[T], offsets: &[u64], vocab_size: u32, control: &Control) -> Result<Self> {
         let documents = documents(tokens, offsets)?;
         let vocabulary_size = vocabulary_size(vocab_size)?;
-        let mut ids = Vec::with_capacity(tokens.len() + 2 * (offsets.len() - 1));
+        let mut ids = Pages::default();
         control.begin("reading tokens", tokens.len() as u64);
         for (document, start) in documents.zip(offsets) {
-            ids.push(BEGIN);
+            ids.extend([BEGIN].into_iter());
             for (chunk, at) in document.chunks(1 << 16).zip((*start..).step_by(1 << 16)) {
                 control.check()?;
-                for (token, position) in chunk.iter().zip(at..) {
-                    ids.push(word_of_token(*token, vocab_size, position)?);
-                }
+                let words = chunk.iter().zip(at..).map(|(&token, position)| word_of_token(token, vocab_size, position));
+                ids.extend(words.collect::<Result<Vec<_>>>()?.into_iter());
                 control.advance(chunk.len() as u64);
             }
-            ids.push(END);
+            ids.extend([END].into_iter());
         }
-        Self::from_sentences(&ids, vocabulary_size)
+        Self::new(ids, vocabulary_size)
     }
 
     /// Sentences of word ids that are already framed by their marks.
+    #[cfg(test)]
     pub(crate) fn from_sentences(ids: &[u32], vocabulary_size: u32) -> Result<Self> {
+        Self::new(ids.into(), vocabulary_size)
+    }
+
+    /// Sentences of word ids that are already framed by their marks.
+    pub(crate) fn new(ids: Pages<u32>, vocabulary_size: u32) -> Result<Self> {
         if ids.is_empty() {
             return Err(Error::invalid("there is no text: a model needs at least one sentence"));
         }
@@ -82,7 +87,7 @@ impl Corpus {
                 ids.len()
             )));
         }
-        Ok(Self { ids: ids.into(), vocabulary_size })
+        Ok(Self { ids, vocabulary_size })
     }
 
     /// Every sentence's ids with its marks.

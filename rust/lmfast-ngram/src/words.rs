@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use lmfast_base::source::Documents;
-use lmfast_base::{Control, Error, Result};
+use lmfast_base::{Control, Error, Pages, Result};
 use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 
@@ -42,7 +42,7 @@ pub struct Reader {
     vocabulary: Builder,
     /// The ids of sentence marks that are ordinary words.
     marks: Vec<(&'static str, Option<u32>)>,
-    ids: Vec<u32>,
+    ids: Pages<u32>,
     /// Where the ids go after each group of batches; nothing keeps them in memory.
     spool: Option<Spool>,
 }
@@ -51,7 +51,7 @@ impl Reader {
     /// Holds no text yet.
     pub fn new(unknown: Unknown) -> Self {
         let marks = vec![("<s>", None), ("</s>", None)];
-        Self { unknown, vocabulary: Builder::new(), marks, ids: Vec::new(), spool: None }
+        Self { unknown, vocabulary: Builder::new(), marks, ids: Pages::default(), spool: None }
     }
 
     /// The same, with the sentences in a working file in a folder.
@@ -123,7 +123,7 @@ impl Reader {
     /// # Errors
     /// [`Error::Invalid`] if there is no sentence or there are too many tokens.
     pub fn finish(self) -> Result<(Corpus, Vocabulary)> {
-        let corpus = Corpus::from_sentences(&self.ids, self.vocabulary.len() as u32)?;
+        let corpus = Corpus::new(self.ids, self.vocabulary.len() as u32)?;
         Ok((corpus, self.vocabulary.finish()))
     }
 
