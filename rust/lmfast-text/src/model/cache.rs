@@ -5,14 +5,18 @@
 
 use std::ops::Range;
 
+use bytemuck::{Pod, Zeroable};
+use lmfast_base::{Pages, prefetch};
+
 /// The longest word that is kept, in bytes.
 pub(crate) const LONGEST: usize = 64;
 
-const PLACES: usize = 1 << 15;
-const MOST_KEY_BYTES: usize = 1 << 20;
-const MOST_VALUES: usize = 1 << 18;
+const PLACES: usize = 1 << 16;
+const MOST_KEY_BYTES: usize = 4 << 20;
+const MOST_VALUES: usize = 1 << 20;
 
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Pod, Zeroable)]
+#[repr(C)]
 struct Slot {
     /// Of the word and its number; 0 in an empty slot.
     hash: u64,
@@ -21,12 +25,13 @@ struct Slot {
     key_length: u16,
     value_length: u16,
     number: u16,
+    unused: u16,
 }
 
-/// The cache; it takes no memory until the first word is kept, and then at most 4 MiB.
+/// The cache; it takes no memory until the first word is kept, and then at most 12 MiB.
 #[derive(Debug, Default)]
 pub(crate) struct WordCache {
-    places: Vec<[Slot; 2]>,
+    places: Pages<[Slot; 2]>,
     keys: Vec<u8>,
     values: Vec<u32>,
 }
@@ -71,6 +76,12 @@ fn range(start: u32, length: u16) -> Range<usize> {
 }
 
 impl WordCache {
+    /// Asks for the memory of a word that is soon to be looked up.
+    #[inline]
+    pub(crate) fn prepare(&self, hash: u64) {
+        prefetch(&self.places, place(hash));
+    }
+
     /// What is kept under a word and its number. `hash` is theirs.
     #[inline]
     pub(crate) fn get(&self, word: &[u8], number: u16, hash: u64) -> Option<&[u32]> {
@@ -88,12 +99,12 @@ impl WordCache {
             return;
         }
         if self.keys.len() + word.len() > MOST_KEY_BYTES || self.values.len() + values.len() > MOST_VALUES {
-            self.places.clear();
+            self.places = Pages::default();
             self.keys.clear();
             self.values.clear();
         }
         if self.places.is_empty() {
-            self.places = vec![[Slot::default(); 2]; PLACES];
+            self.places = Pages::zeroed(PLACES);
         }
         let slot = Slot {
             hash,
@@ -102,6 +113,7 @@ impl WordCache {
             key_length: word.len() as u16,
             value_length: values.len() as u16,
             number,
+            unused: 0,
         };
         self.keys.extend_from_slice(word);
         self.values.extend_from_slice(values);
@@ -118,7 +130,7 @@ mod tests {
     #[test]
     fn what_is_kept_comes_back_until_there_is_no_room() {
         let mut cache = WordCache::default();
-        let words: Vec<String> = (0..100_000).map(|at| format!("{at}").repeat(1 + at % 11)).collect();
+        let words: Vec<String> = (0..100_000).map(|at| format!("{at}.").repeat(1 + at % 11)).collect();
         for (at, word) in words.iter().enumerate() {
             let (word, number) = (word.as_bytes(), (at % 3) as u16);
             cache.keep(word, number, hash(word, number), &[at as u32, 7]);
@@ -132,6 +144,6 @@ mod tests {
             assert!(found.is_none_or(|values| values == [at as u32, 7]), "{at}");
         }
         assert!(cache.keys.len() <= MOST_KEY_BYTES && cache.values.len() <= MOST_VALUES);
-        assert!(size_of::<[Slot; 2]>() * PLACES + MOST_KEY_BYTES + MOST_VALUES * 4 <= 4 << 20);
+        assert!(size_of::<[Slot; 2]>() * PLACES + MOST_KEY_BYTES + MOST_VALUES * 4 <= 12 << 20);
     }
 }

@@ -1,13 +1,16 @@
 //! What became of short words met before, each in one of the processor's cache lines: faster than
 //! [`WordCache`](super::cache::WordCache), and for fewer ids.
 
+use bytemuck::{Pod, Zeroable};
+use lmfast_base::{Pages, prefetch};
+
 /// The longest word that is kept, in bytes.
 pub(crate) const LONGEST: usize = 23;
 
 /// The most ids that are kept for a word.
 pub(crate) const MOST_IDS: usize = 7;
 
-const PLACES: usize = 1 << 15;
+const PLACES: usize = 1 << 17;
 
 /// A word as numbers: its bytes, zeros, and the length as the last byte; never all 0.
 pub(crate) type Key = [u64; 3];
@@ -28,14 +31,15 @@ const MASKS: [Key; 24] = {
     masks
 };
 
-#[derive(Debug, Clone, Copy)]
-#[repr(align(64))]
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+#[repr(C, align(64))]
 pub(crate) struct Line {
     key: Key,
     /// What goes with the ids.
     pub(crate) bound: f32,
     count: u32,
     ids: [u32; MOST_IDS],
+    unused: u32,
 }
 
 impl Line {
@@ -44,10 +48,10 @@ impl Line {
     }
 }
 
-/// The cache; it takes no memory until the first word is kept, and then 2 MiB.
+/// The cache; it takes no memory until the first word is kept, and then 8 MiB.
 #[derive(Debug, Default)]
 pub(crate) struct Lines {
-    lines: Vec<Line>,
+    lines: Pages<Line>,
 }
 
 /// The key of a word of 1 to [`LONGEST`] bytes that stands at a place of a text.
@@ -75,6 +79,12 @@ fn place(key: &Key) -> usize {
 }
 
 impl Lines {
+    /// Asks for the memory of a word that is soon to be looked up.
+    #[inline]
+    pub(crate) fn prepare(&self, key: &Key) {
+        prefetch(&self.lines, place(key));
+    }
+
     /// What is kept for a word.
     #[inline]
     pub(crate) fn get(&self, key: &Key) -> Option<&Line> {
@@ -87,9 +97,9 @@ impl Lines {
             return;
         }
         if self.lines.is_empty() {
-            self.lines = vec![Line { key: [0; 3], bound: 0.0, count: 0, ids: [0; MOST_IDS] }; PLACES];
+            self.lines = Pages::zeroed(PLACES);
         }
-        let mut line = Line { key: *key, bound, count: ids.len() as u32, ids: [0; MOST_IDS] };
+        let mut line = Line { key: *key, bound, count: ids.len() as u32, ids: [0; MOST_IDS], unused: 0 };
         line.ids[..ids.len()].copy_from_slice(ids);
         self.lines[place(key)] = line;
     }
@@ -113,6 +123,6 @@ mod tests {
                 assert_eq!((line.ids(), line.bound), (&[start as u32, length as u32][..], length as f32));
             }
         }
-        assert_eq!(size_of::<Line>() * PLACES, 2 << 20);
+        assert_eq!(size_of::<Line>() * PLACES, 8 << 20);
     }
 }

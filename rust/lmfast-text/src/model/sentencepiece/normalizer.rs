@@ -88,7 +88,7 @@ impl Normalizer {
         }
         let mut after_space = self.remove_extra_whitespaces;
         while at < text.len() {
-            let run = self.plain_run(text.as_bytes(), at);
+            let run = self.unchanged(text, at);
             if run > at {
                 out.copy(&text[at..run], at);
                 (at, after_space) = (run, false);
@@ -126,15 +126,26 @@ impl Normalizer {
         }
     }
 
-    /// The end of the plain characters from a place on, the last of which has another ASCII character behind it, or
-    /// nothing.
-    fn plain_run(&self, bytes: &[u8], at: usize) -> usize {
-        let length = bytes[at..].iter().position(|&byte| !self.plain[usize::from(byte)]);
-        match length {
-            None => bytes.len(),
-            Some(length) if bytes[at + length].is_ascii() => at + length,
-            Some(length) => at + length.saturating_sub(1),
+    /// The end of the characters from a place on that stay as they are, spaces aside.
+    fn unchanged(&self, text: &str, from: usize) -> usize {
+        let (bytes, mut at) = (text.as_bytes(), from);
+        while let Some(&byte) = bytes.get(at) {
+            let before_ascii = bytes.get(at + 1).is_none_or(u8::is_ascii);
+            if before_ascii && self.plain[usize::from(byte)] {
+                at += 1;
+            } else if before_ascii && self.spaces[usize::from(byte)] {
+                break;
+            } else {
+                let rest = &text[at..];
+                let character = rest.chars().next().map_or(0, char::len_utf8);
+                let (becomes, length) = self.step(rest);
+                if length != character || becomes != &rest[..character] || byte == b' ' {
+                    break;
+                }
+                at += character;
+            }
         }
+        at
     }
 }
 

@@ -34,6 +34,18 @@ const LOWEST: f32 = -100_000.0;
 /// No path leads here.
 const NOWHERE: u32 = u32::MAX;
 
+/// How many words are asked for at a time.
+const AHEAD: usize = 16;
+
+/// A word that is soon to be looked up.
+#[derive(Debug, Clone, Copy, Default)]
+struct Word {
+    start: usize,
+    length: usize,
+    /// Nothing if it is too long for one.
+    key: Option<lines::Key>,
+}
+
 /// The model.
 #[derive(Debug)]
 pub(super) struct Unigram {
@@ -138,25 +150,36 @@ impl Unigram {
             return self.search(text, 0.0, paths, sink, control).map(|_| ());
         }
         let (mut start, mut sum) = (0, 0.0);
+        let mut next = [Word::default(); AHEAD];
         while start < text.len() {
             control.check()?;
-            let length = word_length(&text[start..]);
-            let word = &text[start..start + length];
-            sum = if sum < LOWEST { 0.0 } else { sum };
-            if length <= lines::LONGEST {
-                let key = lines::key(text.as_bytes(), start, length);
-                if let Some(line) = lines.get(&key).filter(|line| sum.abs() <= line.bound) {
+            let mut count = 0;
+            while count < AHEAD && start < text.len() {
+                let length = word_length(&text[start..]);
+                let key = (length <= lines::LONGEST).then(|| lines::key(text.as_bytes(), start, length));
+                match &key {
+                    Some(key) => lines.prepare(key),
+                    None if length <= LONGEST => words.prepare(hash(&text.as_bytes()[start..start + length], 0)),
+                    None => {}
+                }
+                next[count] = Word { start, length, key };
+                (start, count) = (start + length, count + 1);
+            }
+            for Word { start, length, key } in &next[..count] {
+                let word = &text[*start..start + length];
+                sum = if sum < LOWEST { 0.0 } else { sum };
+                let line = key.as_ref().and_then(|key| lines.get(key)).filter(|line| sum.abs() <= line.bound);
+                if let Some(line) = line {
                     self.common.take_word(line.ids(), sink);
                     sum = self.add(sum, line.ids());
-                } else {
-                    let before = sum;
-                    sum = self.word(word, sum, words, paths, sink, control)?;
-                    self.keep(&key, word, before, words, lines);
+                    continue;
                 }
-            } else {
+                let before = sum;
                 sum = self.word(word, sum, words, paths, sink, control)?;
+                if let Some(key) = key {
+                    self.keep(key, word, before, words, lines);
+                }
             }
-            start += length;
         }
         Ok(())
     }
