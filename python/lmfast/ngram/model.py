@@ -155,33 +155,33 @@ class NgramModel:
         0.375
         """
         checked.fits_memory(memory, smoothing)
-        options: dict[str, Any] = {
-            "prune": checked.thresholds(prune),
-            "vocabulary": None if vocabulary is None else checked.words(vocabulary),
-            "discount_fallback": checked.discounts(discount_fallback, smoothing),
+        options = _core.NgramOptions(
+            order,
+            prune=checked.thresholds(prune),
+            vocabulary=None if vocabulary is None else checked.words(vocabulary),
+            discount_fallback=checked.discounts(discount_fallback, smoothing),
             **checked.smoothed(smoothing, k=k, alpha=alpha, discount=discount),
-            "interpolate_unigrams": interpolate_unigrams,
-            "vocab_pad": vocab_pad,
-            "memory": budget(memory, temporary_folder),
-            "threads": threads,
-        }
+            interpolate_unigrams=interpolate_unigrams,
+            vocab_pad=vocab_pad,
+            memory=budget(memory, temporary_folder),
+            threads=threads,
+        )
         documents = as_documents(source)
         if documents is None and tokenizer is not None:
             documents = encode(source, tokenizer, lines=lines, text_field=text_field, text_column=text_column)
         with bar(progress) as callback:
             if documents is None:
-                core = _core.NgramModel.train_words(
+                core = _core.train_ngrams_of_words(
                     resolve(source),
-                    order,
+                    options,
                     text_field=text_field,
                     text_column=text_column,
                     unk=unk,
                     progress=callback,
-                    **options,
                 )
             else:
-                core = _core.NgramModel.train_tokens(
-                    *documents, spellings(tokenizer, documents[0]), order, progress=callback, **options
+                core = _core.train_ngrams_of_tokens(
+                    *documents, spellings(tokenizer, documents[0]), options, progress=callback
                 )
         if discount_fallback == "auto" and core.fallback_orders:
             checked.warn_of_fallback(core.fallback_orders, smoothing)
