@@ -11,7 +11,7 @@ from lmfast.ngram import options as checked
 from lmfast.ngram.budget import budget
 from lmfast.ngram.queries import NgramQueries, NgramState
 from lmfast.ngram.results import Perplexity, TokenScores
-from lmfast.ngram.tokens import TokenizerLike, as_documents, encode, spellings
+from lmfast.ngram.tokens import TokenizerLike, spellings, tokens_of
 from lmfast.progress import bar
 from lmfast.source import resolve
 
@@ -155,9 +155,7 @@ class NgramModel(NgramQueries):
             memory=budget(memory, temporary_folder),
             threads=threads,
         )
-        documents = as_documents(source)
-        if documents is None and tokenizer is not None:
-            documents = encode(source, tokenizer, lines=lines, text_field=text_field, text_column=text_column)
+        documents = tokens_of(source, tokenizer, lines=lines, text_field=text_field, text_column=text_column)
         with bar(progress) as callback:
             if documents is None:
                 core = _core.train_ngrams_of_words(

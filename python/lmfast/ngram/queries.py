@@ -10,9 +10,9 @@ import numpy as np
 from lmfast import _core
 from lmfast.ngram import options as checked
 from lmfast.ngram.results import Perplexity, TokenScores
-from lmfast.ngram.tokens import Documents, TokenizerLike, as_documents, as_tokens, encode
+from lmfast.ngram.tokens import TokenizerLike, as_documents, as_tokens, encode
 from lmfast.progress import bar
-from lmfast.source import Source, resolve
+from lmfast.source import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -256,7 +256,9 @@ class NgramQueries:
                         progress=callback,
                     )
                 )
-            documents = self._documents(source, lines=lines, text_field=text_field, text_column=text_column)
+            documents = as_documents(source) or encode(
+                source, self._need_tokenizer(), lines=lines, text_field=text_field, text_column=text_column
+            )
             return Perplexity(*self._core.perplexity_of_tokens(*documents, threads=threads, progress=callback))
 
     def next_token_distribution(self, context: str | NDArray[Any] = "") -> NDArray[np.float32]:
@@ -323,14 +325,6 @@ class NgramQueries:
         if not self._core.is_of_tokens:
             return text
         return encode(iter([text]), self._need_tokenizer())[0]
-
-    def _documents(self, source: Source, *, lines: bool, text_field: str, text_column: str) -> Documents:
-        documents = as_documents(source)
-        if documents is None:
-            documents = encode(
-                source, self._need_tokenizer(), lines=lines, text_field=text_field, text_column=text_column
-            )
-        return documents
 
     def _need_tokens(self) -> None:
         if not self._core.is_of_tokens:
