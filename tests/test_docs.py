@@ -60,3 +60,12 @@ def test_links_lead_somewhere(document: str) -> None:
     for target in re.findall(r"\]\(([^)#\s]+)\)", (ROOT / document).read_text(encoding="utf-8")):
         if "://" not in target:
             assert (ROOT / document).parent.joinpath(target).exists(), target
+
+
+def test_unsafe_code_is_where_we_say() -> None:
+    named = re.findall(
+        r"^\| `(lmfast-\S+\.rs)` \|", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    sources = {path.relative_to(ROOT / "rust").as_posix(): path for path in (ROOT / "rust").rglob("*.rs")}
+    found = [name for name, path in sources.items() if "unsafe_code" in path.read_text(encoding="utf-8")]
+    assert sorted(found) == sorted(named)

@@ -18,6 +18,7 @@ __all__ = [
     "DocumentReader",
     "FormatError",
     "NgramModel",
+    "NgramOptions",
     "NgramState",
     "TokenStore",
     "TokenWriter",
@@ -33,6 +34,8 @@ __all__ = [
     "overlap_of_tokens",
     "prune_ngrams",
     "text_scores",
+    "train_ngrams_of_tokens",
+    "train_ngrams_of_words",
 ]
 __version__: str
 
@@ -156,43 +159,6 @@ class NgramState:
 @final
 class NgramModel:
     @staticmethod
-    def train_words(
-        source: list[str] | Iterator[str],
-        order: int,
-        *,
-        text_field: str,
-        text_column: str,
-        prune: list[int],
-        vocabulary: list[str] | None,
-        discount_fallback: tuple[float, float, float] | None,
-        interpolate_unigrams: bool,
-        vocab_pad: int,
-        unk: str,
-        memory: tuple[int, str] | None,
-        smoothing: str,
-        parameter: float | None,
-        threads: int | None,
-        progress: _Callback | None,
-    ) -> NgramModel: ...
-    @staticmethod
-    def train_tokens(
-        tokens: NDArray[Any],
-        offsets: NDArray[np.uint64],
-        spellings: list[str],
-        order: int,
-        *,
-        prune: list[int],
-        vocabulary: list[str] | None,
-        discount_fallback: tuple[float, float, float] | None,
-        interpolate_unigrams: bool,
-        vocab_pad: int,
-        memory: tuple[int, str] | None,
-        smoothing: str,
-        parameter: float | None,
-        threads: int | None,
-        progress: _Callback | None,
-    ) -> NgramModel: ...
-    @staticmethod
     def load(path: str, *, threads: int | None, progress: _Callback | None) -> NgramModel: ...
     def save_arpa(self, path: str, *, threads: int | None, progress: _Callback | None) -> None: ...
     def save_lmn(self, path: str, *, progress: _Callback | None) -> None: ...
@@ -273,6 +239,40 @@ class NgramModel:
         seed: int,
     ) -> list[int]: ...
 
+@final
+class NgramOptions:
+    def __new__(
+        cls,
+        order: int,
+        *,
+        prune: list[int],
+        vocabulary: list[str] | None,
+        discount_fallback: tuple[float, float, float] | None,
+        interpolate_unigrams: bool,
+        vocab_pad: int,
+        smoothing: str,
+        parameter: float | None,
+        memory: tuple[int, str] | None,
+        threads: int | None,
+    ) -> Self: ...
+
+def train_ngrams_of_words(
+    source: list[str] | Iterator[str],
+    options: NgramOptions,
+    *,
+    text_field: str,
+    text_column: str,
+    unk: str,
+    progress: _Callback | None,
+) -> NgramModel: ...
+def train_ngrams_of_tokens(
+    tokens: NDArray[Any],
+    offsets: NDArray[np.uint64],
+    spellings: list[str],
+    options: NgramOptions,
+    *,
+    progress: _Callback | None,
+) -> NgramModel: ...
 def count_words(
     source: list[str] | Iterator[str],
     order: int,

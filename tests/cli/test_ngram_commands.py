@@ -6,6 +6,7 @@ import io
 import itertools
 import json
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from tests.conftest import made_text
 
 from lmfast import NgramModel
 from lmfast.cli.__main__ import main
+from lmfast.ngram.options import Smoothing
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +68,56 @@ def test_standard_input(folder, capsys, tmp_path, monkeypatch):
     assert (tmp_path / "m.lmn").read_bytes() == (folder / "text.lmn").read_bytes()
     monkeypatch.setattr("sys.stdin", io.StringIO("a b\na b c\n"))
     assert answer(capsys, "count", "-", "--order", 2, "--top", 1)["top"] == [{"ngram": "a b", "count": 2}]
+
+
+def test_smoothing_that_there_is_not(folder, capsys, tmp_path):
+    message = refused(capsys, "train", folder / "text.txt", "--smoothing", "laplace", "--out", tmp_path / "m.lmn")
+    assert all(name in message for name in ("laplace", *get_args(Smoothing)))
+    assert not (tmp_path / "m.lmn").exists()
+
+
+@pytest.mark.parametrize("memory", ["16M", "1.5GB", "1%", 20_000_000])
+def test_memory_changes_no_byte(folder, capsys, tmp_path, memory):
+    (tmp_path / "working").mkdir()
+    within = ["--memory", memory, "--temporary-folder", tmp_path / "working"]
+    train = ["train", folder / "text.txt", "--order", 3, "--prune", 0, 1, "--out"]
+    count = ["count", folder / "text.txt", "--order", 2, "--out"]
+    for command, name in ((train, "m.lmn"), (train, "m.arpa"), (count, "counts.tsv")):
+        plain = answer(capsys, *command, tmp_path / name)
+        expected = (tmp_path / name).read_bytes()
+        budgeted = answer(capsys, *command, tmp_path / name, *within)
+        assert (tmp_path / name).read_bytes() == expected
+        for result in (plain, budgeted):
+            result.pop("seconds", None)
+        assert budgeted == plain
+    assert not list((tmp_path / "working").iterdir())
+
+
+@pytest.mark.parametrize("memory", ["much", "0", "-1G", "1X", "512MM"])
+@pytest.mark.parametrize("verb", ["train", "count"])
+def test_memory_that_is_no_size(folder, capsys, tmp_path, verb, memory):
+    out = tmp_path / ("m.lmn" if verb == "train" else "counts.tsv")
+    assert "memory=" in refused(capsys, verb, folder / "text.txt", "--out", out, f"--memory={memory}")
+    assert not out.exists()
+
+
+def test_memory_is_for_kneser_ney(folder, capsys, tmp_path):
+    command = [
+        "train",
+        folder / "text.txt",
+        "--smoothing",
+        "witten_bell",
+        "--memory",
+        "1G",
+        "--out",
+        tmp_path / "m.lmn",
+    ]
+    assert "witten_bell" in refused(capsys, *command)
+
+
+def test_working_folder_that_is_not_there(folder, capsys, tmp_path):
+    command = ["count", folder / "text.txt", "--memory", "16M", "--temporary-folder", tmp_path / "absent"]
+    assert "absent" in refused(capsys, *command)
 
 
 def test_prune(folder, capsys, tmp_path):

@@ -40,9 +40,9 @@ def left(out):
 
 RUN = """
 import sys
-import lmfast.tokenizer.tokenizer as module
-module.CHECKPOINT_SECONDS = 0.0
-tokenizer = module.Tokenizer.from_file(sys.argv[1])
+import lmfast.tokenizer.codec
+lmfast.tokenizer.codec.CHECKPOINT_SECONDS = 0.0
+tokenizer = lmfast.Tokenizer.from_file(sys.argv[1])
 tokenizer.encode_files(sys.argv[2], sys.argv[3], threads=2)
 """
 
@@ -133,8 +133,7 @@ def room_for(file_bytes):
 @pytest.fixture
 def checkpoints(monkeypatch):
     """Set how many seconds pass between two checkpoints."""
-    module = sys.modules[Tokenizer.__module__]
-    return lambda seconds: monkeypatch.setattr(module, "CHECKPOINT_SECONDS", seconds)
+    return lambda seconds: monkeypatch.setattr("lmfast.tokenizer.codec.CHECKPOINT_SECONDS", seconds)
 
 
 def test_on_a_full_disk_the_work_stays(folder, tmp_path, checkpoints):

@@ -70,6 +70,21 @@ def add_threads(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, metavar="N", help="threads to use (default: every core)")
 
 
+def add_sampling(parser: argparse.ArgumentParser, *, max_tokens: int) -> None:
+    """The options of the commands that draw text; `max_tokens` unless told otherwise."""
+    parser.add_argument("--prompt", default="", metavar="TEXT", help="what the text begins with")
+    parser.add_argument("--max-tokens", type=int, default=max_tokens, metavar="N", help=f"(default: {max_tokens})")
+    parser.add_argument("--temperature", type=float, default=1.0, metavar="T", help="below 1: safer (default: 1)")
+    parser.add_argument("--top-k", type=int, metavar="K", help="draw among the K likeliest")
+    parser.add_argument("--top-p", type=float, metavar="P", help="draw among the likeliest that hold P together")
+    parser.add_argument("--seed", type=int, metavar="N", help="the same seed draws the same text")
+
+
+def sampling(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What `add_sampling` asked for, but the prompt, as `generate` takes it."""
+    return {name: getattr(arguments, name) for name in ("max_tokens", "temperature", "top_k", "top_p", "seed")}
+
+
 def progress(arguments: argparse.Namespace) -> bool | None:
     """What the command's calls take as `progress=`."""
     return False if arguments.json or arguments.quiet else None

@@ -9,23 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lmfast.cli import ngram_models
-from lmfast.cli.common import Commands, add_threads, add_tokenizer, progress, show
+from lmfast.cli.common import Commands, add_sampling, add_threads, add_tokenizer, progress, sampling, show
 from lmfast.cli.tokenizer import expand
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lmfast import NgramModel
-
-SMOOTHINGS = (
-    "modified_kneser_ney",
-    "kneser_ney",
-    "absolute_discounting",
-    "witten_bell",
-    "add_k",
-    "stupid_backoff",
-    "maximum_likelihood",
-)
 
 
 def add_commands(commands: Commands) -> None:
@@ -42,19 +32,14 @@ def add_commands(commands: Commands) -> None:
         zcat corpus.gz | lmfast ngram train - --order 3 --smoothing witten_bell --out corpus.lmn
         lmfast ngram train corpus.bin --tokenizer tokenizer.json --order 5 --out tokens.lmn""",
     )
-    train.add_argument(
-        "text",
-        nargs="+",
-        metavar="TEXT",
-        help="text files, words by white space; or one token store; or - for standard input",
-    )
+    add_text(train)
     train.add_argument("--order", type=int, default=5, metavar="N", help="the longest n-grams (default: 5)")
     train.add_argument(
         "--smoothing",
-        choices=SMOOTHINGS,
-        default=SMOOTHINGS[0],
+        default="modified_kneser_ney",
         metavar="NAME",
-        help=f"one of {', '.join(SMOOTHINGS)} (default: {SMOOTHINGS[0]})",
+        help="modified_kneser_ney, kneser_ney, absolute_discounting, witten_bell, add_k, stupid_backoff or "
+        "maximum_likelihood (default: modified_kneser_ney)",
     )
     train.add_argument("--k", type=float, metavar="K", help="what add_k adds to every count (default: 1)")
     train.add_argument("--alpha", type=float, metavar="A", help="the factor of stupid_backoff (default: 0.4)")
@@ -80,7 +65,6 @@ def add_commands(commands: Commands) -> None:
         default="unknown",
         help="what a <unk> spelled out in the text is (default: unknown)",
     )
-    train.add_argument("--tokenizer", metavar="FILE", help="count this tokenizer's tokens instead of words")
     ngram_models.add_compact(train)
     add_memory(train)
     add_threads(train)
@@ -94,12 +78,7 @@ def add_commands(commands: Commands) -> None:
         lmfast ngram count corpus.bin --order 4 --out grams.parquet
         lmfast ngram count corpus.jsonl --overlap benchmark.jsonl --order 13 --out documents.tsv""",
     )
-    count.add_argument(
-        "text",
-        nargs="+",
-        metavar="TEXT",
-        help="text files, words by white space; or one token store; or - for standard input",
-    )
+    add_text(count)
     count.add_argument("--order", type=int, metavar="N", help="how many words an n-gram has (default: 1; overlap: 13)")
     count.add_argument("--top", type=int, default=10, metavar="K", help="show the K most frequent (default: 10)")
     count.add_argument("--out", metavar="FILE", help="write them all, .tsv (n-gram, tab, count) or .parquet")
@@ -111,7 +90,6 @@ def add_commands(commands: Commands) -> None:
     )
     count.add_argument("--exact", action="store_true", help="overlap: compare upper case and punctuation too")
     count.add_argument("--lines", action="store_true", help="overlap: each line of a text file is a document")
-    count.add_argument("--tokenizer", metavar="FILE", help="count this tokenizer's tokens instead of words")
     add_memory(count)
     add_threads(count)
 
@@ -142,13 +120,19 @@ def add_commands(commands: Commands) -> None:
         verb.add_argument("--text", metavar="FILE", help="a text file; - is standard input, which is the default")
     for verb in (evaluate, score, generate):
         add_tokenizer(verb)
-    generate.add_argument("--prompt", default="", metavar="TEXT", help="what the text begins with")
-    generate.add_argument("--max-tokens", type=int, default=50, metavar="N", help="(default: 50)")
-    generate.add_argument("--temperature", type=float, default=1.0, metavar="T", help="below 1: safer (default: 1)")
-    generate.add_argument("--top-k", type=int, metavar="K", help="draw among the K likeliest")
-    generate.add_argument("--top-p", type=float, metavar="P", help="draw among the likeliest that hold P together")
-    generate.add_argument("--seed", type=int, metavar="N", help="the same seed draws the same text")
+    add_sampling(generate, max_tokens=50)
     ngram_models.add_verbs(noun)
+
+
+def add_text(verb: argparse.ArgumentParser) -> None:
+    """What `open_source` opens."""
+    verb.add_argument(
+        "text",
+        nargs="+",
+        metavar="TEXT",
+        help="text files, words by white space; or one token store; or - for standard input",
+    )
+    verb.add_argument("--tokenizer", metavar="FILE", help="count this tokenizer's tokens instead of words")
 
 
 def add_memory(verb: argparse.ArgumentParser) -> None:
@@ -256,8 +240,7 @@ def run_score(arguments: argparse.Namespace) -> None:
 
 def run_generate(arguments: argparse.Namespace) -> None:
     """`lmfast ngram generate`."""
-    options = {name: getattr(arguments, name) for name in ("max_tokens", "temperature", "top_k", "top_p", "seed")}
-    text = open_model(arguments).generate(arguments.prompt, **options)
+    text = open_model(arguments).generate(arguments.prompt, **sampling(arguments))
     show(arguments, {"prompt": arguments.prompt, "text": text}, text)
 
 

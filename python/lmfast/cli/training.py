@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from lmfast.cli.common import Commands, add_tokenizer, progress, remark, show
+from lmfast.cli.common import Commands, add_sampling, add_tokenizer, progress, remark, sampling, show
 
 
 def add_commands(commands: Commands) -> None:
@@ -58,12 +58,7 @@ def add_commands(commands: Commands) -> None:
         lmfast generate corpus.lmn --prompt 'in the' --seed 1""",
     )
     generate.add_argument("model", metavar="MODEL", help="a folder of a neural model, or an n-gram file")
-    generate.add_argument("--prompt", default="", metavar="TEXT", help="what the text begins with")
-    generate.add_argument("--max-tokens", type=int, default=100, metavar="N", help="(default: 100)")
-    generate.add_argument("--temperature", type=float, default=1.0, metavar="T", help="below 1: safer (default: 1)")
-    generate.add_argument("--top-k", type=int, metavar="K", help="draw among the K likeliest")
-    generate.add_argument("--top-p", type=float, metavar="P", help="draw among the likeliest that hold P together")
-    generate.add_argument("--seed", type=int, metavar="N", help="the same seed draws the same text")
+    add_sampling(generate, max_tokens=100)
     add_tokenizer(generate)
 
 
@@ -151,7 +146,7 @@ def run_generate(arguments: argparse.Namespace) -> None:
     from lmfast.comparison import tokenizer_of
 
     model = load(arguments.model)
-    options = {name: getattr(arguments, name) for name in ("max_tokens", "temperature", "top_k", "top_p", "seed")}
+    options = sampling(arguments)
     if getattr(model, "is_of_tokens", True):
         text = generate(model, tokenizer_of(arguments.model, arguments.tokenizer), arguments.prompt, **options)
     else:

@@ -12,7 +12,7 @@ import numpy as np
 from lmfast import _core
 from lmfast.errors import require
 from lmfast.ngram.budget import budget
-from lmfast.ngram.tokens import TokenizerLike, as_documents, encode
+from lmfast.ngram.tokens import TokenizerLike, tokens_of
 from lmfast.progress import bar
 from lmfast.source import resolve
 
@@ -178,9 +178,7 @@ def count_ngrams(
     >>> dict(count_ngrams(["a b a", "b a"], 2).items())
     {('a', 'b'): 1, ('b', 'a'): 2}
     """
-    documents = as_documents(source)
-    if documents is None and tokenizer is not None:
-        documents = encode(source, tokenizer, lines=lines, text_field=text_field, text_column=text_column)
+    documents = tokens_of(source, tokenizer, lines=lines, text_field=text_field, text_column=text_column)
     vocabulary: tuple[str, ...] | None = None
     with bar(progress) as callback:
         options: dict[str, Any] = {

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lmfast import _core
-from lmfast.ngram.tokens import TokenizerLike, as_documents, encode
+from lmfast.ngram.tokens import TokenizerLike, tokens_of
 from lmfast.progress import bar
 from lmfast.source import resolve
 
@@ -103,16 +103,13 @@ def find_overlap(
     1
     """
     options: dict[str, Any] = {"lines": lines, "text_field": text_field, "text_column": text_column}
-    sides = [as_documents(source), as_documents(reference)]
-    if tokenizer is not None:
-        pairs = zip(sides, (source, reference), strict=True)
-        sides = [encode(texts, tokenizer, **options) if side is None else side for side, texts in pairs]
-    if (sides[0] is None) != (sides[1] is None):
+    tokens, reference_tokens = (tokens_of(side, tokenizer, **options) for side in (source, reference))
+    if (tokens is None) != (reference_tokens is None):
         message = "tokens cannot be compared with text: give both as tokens, or text on either side with tokenizer="
         raise ValueError(message)
     with bar(progress) as callback:
-        if sides[0] is not None and sides[1] is not None:
-            found = _core.overlap_of_tokens(*sides[0], *sides[1], order, threads=threads, progress=callback)
+        if tokens is not None and reference_tokens is not None:
+            found = _core.overlap_of_tokens(*tokens, *reference_tokens, order, threads=threads, progress=callback)
         else:
             options |= {"ignore_case": not exact, "threads": threads, "progress": callback}
             found = _core.overlap_of_text(resolve(source), resolve(reference), order, **options)

@@ -12,7 +12,7 @@ from lmfast.source import Source, documents
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["Documents", "TokenizerLike", "as_documents", "as_tokens", "encode", "spellings"]
+__all__ = ["Documents", "TokenizerLike", "as_documents", "as_tokens", "encode", "spellings", "tokens_of"]
 
 Documents = tuple[NDArray[Any], NDArray[np.uint64]]
 """Token ids, and where each document starts and the last ends."""
@@ -87,6 +87,16 @@ def encode(
         ids.append(as_tokens(encoded.ids))
         offsets.append(np.asarray(encoded.offsets[1:], np.uint64) + offsets[-1][-1])
     return (np.concatenate(ids) if ids else np.zeros(0, np.uint32)), np.concatenate(offsets)
+
+
+def tokens_of(
+    source: Any, tokenizer: TokenizerLike | None, *, lines: bool, text_field: str, text_column: str
+) -> Documents | None:
+    """The ids and offsets of tokens, or of text as a tokenizer encodes it; None for text without one, made of words."""
+    given = as_documents(source)
+    if given is not None or tokenizer is None:
+        return given
+    return encode(source, tokenizer, lines=lines, text_field=text_field, text_column=text_column)
 
 
 def _batches(texts: Iterator[str], characters: int = 4_000_000, most: int = 65_536) -> Iterator[list[str]]:

@@ -1,40 +1,23 @@
-"""The tokenizer that users hold."""
+"""The tokenizer that users hold: how it is made and kept; `codec` has what it does."""
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
 import os
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
-
-import numpy.typing as npt
 
 import lmfast._core as compiled
 from lmfast.progress import bar
 from lmfast.source import Source, resolve
-from lmfast.tokenizer.arrays import TokenArray
-from lmfast.tokenizer.decoder import Decoder
+from lmfast.tokenizer.arguments import at_least, thread_count
+from lmfast.tokenizer.codec import Codec
 from lmfast.tokenizer.files import find
-from lmfast.tokenizer.resume import CHECKPOINT_SECONDS, key_of
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from lmfast.cleaning import Cleaning
-    from lmfast.data import TokenStore
 
 __all__ = ["Tokenizer"]
-
-Special = Literal["parse", "text", "refuse"]
-"""What a special token spelled out in the text becomes: its id, ordinary text, or a ValueError."""
-
-Truncation = Literal["longest_first", "only_first", "only_second"]
-"""Which text of a row is cut."""
-
-Ids = Sequence[int] | npt.NDArray[Any]
-"""Token ids: a sequence of integers or an array of them."""
 
 _SPECIAL_TOKENS = {
     "bpe": ("<|endoftext|>",),
@@ -46,7 +29,7 @@ _SPECIAL_TOKENS = {
 _MIN_FREQUENCY = {"bpe": 2, "wordpiece": 2, "unigram": 1, "word": 2, "char": 1}
 
 
-class Tokenizer:
+class Tokenizer(Codec):
     """Turns text into token ids, and back.
 
     Immutable, and shared by any number of threads. Made by `train` or `from_file`.
@@ -57,9 +40,7 @@ class Tokenizer:
     'the mat'
     """
 
-    __slots__ = ("_core",)
-
-    _core: compiled.Tokenizer
+    __slots__ = ()
 
     def __init__(self) -> None:
         message = "a Tokenizer is made by Tokenizer.train(...) or Tokenizer.from_file(...)"
@@ -70,10 +51,6 @@ class Tokenizer:
         tokenizer = cls.__new__(cls)
         tokenizer._core = core
         return tokenizer
-
-    @classmethod
-    def _from_json(cls, text: str) -> Tokenizer:
-        return cls._from_state(text.encode())
 
     @classmethod
     def _from_state(cls, state: bytes) -> Tokenizer:
@@ -198,8 +175,8 @@ class Tokenizer:
             raise ValueError(message)
         default = () if continue_from is not None else _SPECIAL_TOKENS[kind]
         special = default if special_tokens is None else tuple(special_tokens)
-        frequency = _MIN_FREQUENCY[kind] if min_frequency is None else _at_least("min_frequency", min_frequency, 0)
-        size = _at_least("vocab_size", vocab_size, 1)
+        frequency = _MIN_FREQUENCY[kind] if min_frequency is None else at_least("min_frequency", min_frequency, 0)
+        size = at_least("vocab_size", vocab_size, 1)
         with bar(progress) as callback:
             core = compiled.Tokenizer.train(
                 resolve(source),
@@ -209,18 +186,18 @@ class Tokenizer:
                 special_tokens=list(special),
                 min_frequency=frequency,
                 tie_order=tie_order,
-                limit_alphabet=None if limit_alphabet is None else _at_least("limit_alphabet", limit_alphabet, 1),
+                limit_alphabet=None if limit_alphabet is None else at_least("limit_alphabet", limit_alphabet, 1),
                 initial_alphabet=alphabet,
                 max_token_length=None
                 if max_token_length is None
-                else _at_least("max_token_length", max_token_length, 1),
+                else at_least("max_token_length", max_token_length, 1),
                 lowercase=lowercase,
                 byte_fallback=byte_fallback,
                 continue_from=None if continue_from is None else continue_from._core,
                 text_field=text_field,
                 text_column=text_column,
                 cleaning=cleaning,
-                threads=_threads(threads),
+                threads=thread_count(threads),
                 progress=callback,
             )
         if kind not in ("word", "char") and core.vocab_size < size:
@@ -242,249 +219,6 @@ class Tokenizer:
         """
         self._core.save(path)
 
-    def encode(self, text: str, *, add_special_tokens: bool = True, special: Special = "parse") -> list[int]:
-        """The ids of a text.
-
-        Args:
-            text: The text.
-            add_special_tokens: Put the special tokens of the file's template around it.
-            special: What special tokens spelled out in the text become. "text" covers tokens marked special; other
-                added tokens are found all the same.
-
-        Raises:
-            ValueError: A special token that `special="refuse"` forbids, text that a vocabulary without an unknown
-                token lacks, or half a surrogate pair.
-        """
-        return self._core.encode(text, add_special_tokens, special)
-
-    def encode_batch(
-        self,
-        texts: Iterable[str],
-        *,
-        add_special_tokens: bool = True,
-        special: Special = "parse",
-        threads: int | None = None,
-        progress: bool | None = None,
-    ) -> list[list[int]]:
-        """The ids of many texts, a list for each; `encode_array` is faster and smaller. See `encode`."""
-        with bar(progress) as callback:
-            return self._core.encode_batch(_texts(texts), add_special_tokens, special, _threads(threads), callback)
-
-    def encode_array(
-        self,
-        texts: Iterable[str],
-        *,
-        add_special_tokens: bool = True,
-        special: Special = "parse",
-        threads: int | None = None,
-        progress: bool | None = None,
-    ) -> TokenArray:
-        """The ids of many texts in one array, the same with any number of threads. See `encode`."""
-        with bar(progress) as callback:
-            return TokenArray(
-                *self._core.encode_array(_texts(texts), add_special_tokens, special, _threads(threads), callback)
-            )
-
-    def __call__(
-        self,
-        texts: Iterable[str],
-        text_pairs: Iterable[str] | None = None,
-        *,
-        max_length: int | None = None,
-        truncation: bool | Truncation = False,
-        padding: bool | Literal["max_length"] = False,
-        return_offsets: bool | Literal["bytes"] = False,
-        add_special_tokens: bool = True,
-        special: Special = "parse",
-        threads: int | None = None,
-        progress: bool | None = None,
-    ) -> dict[str, npt.NDArray[np.int64]]:
-        """Texts, or pairs of texts, as the arrays that a model takes.
-
-        Args:
-            texts: The texts, one a row.
-            text_pairs: For each text a second one, which the file's template for pairs puts behind it.
-            max_length: The most tokens of a row, special ones included.
-            truncation: What is cut of a row that is longer. True or "longest_first": the longer text, or both to the
-                same length; "only_first", "only_second": that text, and ValueError if that is not enough.
-            padding: True: rows are filled up to the longest; "max_length": to `max_length`. With the file's `pad_id`,
-                or else its `[PAD]`, `<pad>` or `<|pad|>`, or else its end of text.
-            return_offsets: Where each token lies in its text: True: in characters, "bytes": in bytes of UTF-8.
-            add_special_tokens: As in `encode`.
-            special: As in `encode`.
-            threads: Threads that encode; None: every core.
-            progress: A bar on standard error: True, False, or None for one on a terminal.
-
-        Returns:
-            `input_ids`, `attention_mask` (1 for tokens, 0 for padding) and `token_type_ids`, each (rows, length) int64,
-            and with `return_offsets` also `offsets`, (rows, length, 2) int64, 0 and 0 for special tokens and padding.
-
-        Raises:
-            ValueError: Rows of different length without padding; a row that cannot be cut as wanted; options that
-                contradict each other; and as `encode`.
-
-        >>> tokenizer = Tokenizer.train(["the cat sat on the mat"] * 3, 269)
-        >>> rows = tokenizer(["the mat", "a cat sat"], padding=True)
-        >>> rows["input_ids"].shape == rows["attention_mask"].shape
-        True
-        """
-        strategy = "longest_first" if truncation is True else truncation or None
-        fill = "longest" if padding is True else padding or None
-        offsets = "characters" if return_offsets is True else return_offsets or None
-        length = None if max_length is None else _at_least("max_length", max_length, 0)
-        pairs = None if text_pairs is None else _texts(text_pairs)
-        with bar(progress) as callback:
-            arrays = self._core.encode_rows(
-                _texts(texts),
-                pairs,
-                length,
-                strategy,
-                fill,
-                offsets,
-                add_special_tokens,
-                special,
-                _threads(threads),
-                callback,
-            )
-        return dict(zip(("input_ids", "attention_mask", "token_type_ids", "offsets"), arrays, strict=False))
-
-    def encode_files(
-        self,
-        source: Source,
-        out: str | os.PathLike[str],
-        *,
-        append_token: str | None = "auto",
-        lines: bool = False,
-        text_field: str = "text",
-        text_column: str = "text",
-        add_special_tokens: bool = True,
-        special: Special = "text",
-        cleaning: Cleaning | None = None,
-        resume: bool = True,
-        threads: int | None = None,
-        progress: bool | None = None,
-    ) -> TokenStore:
-        """Encode text into a store on disk, in bounded memory; one document is held whole.
-
-        A call over files that is interrupted (Ctrl-C, a kill, a full disk) leaves its work in hidden files beside
-        `out`. The next call with the same arguments, files and tokenizer goes on from there, to the same bytes; one
-        with others begins anew. The store appears whole or not at all.
-
-        Args:
-            source: Files, or an iterable of documents.
-            out: Where the store is written.
-            append_token: The token put behind each document. "auto": the first of `<|endoftext|>`,
-                `<|end_of_text|>`, DeepSeek's end of sentence, `</s>`, `<eos>`, `[EOS]` that is a special token.
-                None: nothing.
-            lines: Each line of a text file is a document, without its line end.
-            text_field: The field of a `.jsonl` line that holds the text.
-            text_column: The column of a `.parquet` file that holds the text.
-            add_special_tokens: As in `encode`.
-            special: As in `encode`, but text is the default: a corpus must not forge the end of a document.
-            cleaning: What is done to the text before; `TokenStore.cleaning` tells afterwards what it did.
-            resume: Go on from an interrupted call, and leave work to go on from. False: begin anew, and leave nothing.
-            threads: Threads that encode; None: every core.
-            progress: A bar on standard error: True, False, or None for one on a terminal.
-
-        Returns:
-            The store, opened.
-
-        Raises:
-            ValueError: A token to append that the vocabulary does not have.
-        """
-        append_id = self._append_id(append_token)
-        core = self._core.with_options(add_special_tokens, special)
-        from lmfast.data import TokenStore
-
-        found = resolve(source)
-        place = None
-        if resume and isinstance(found, list):
-            settings = {
-                "tokenizer": self.fingerprint,
-                "append_id": append_id,
-                "source": [lines, text_field, text_column],
-                "special": [add_special_tokens, special],
-                "cleaning": None if cleaning is None else dataclasses.asdict(cleaning),
-            }
-            place = key_of(found, settings), CHECKPOINT_SECONDS
-        with bar(progress) as callback:
-            compiled.encode_files(
-                core,
-                found,
-                out,
-                append_id,
-                lines,
-                text_field,
-                text_column,
-                cleaning,
-                place,
-                _threads(threads),
-                callback,
-            )
-        return TokenStore.open(out)
-
-    def _append_id(self, append_token: str | None) -> int | None:
-        if append_token is None:
-            return None
-        found = self.end_of_text if append_token == "auto" else self.token_to_id(append_token)
-        if found is None:
-            what = "end-of-text token" if append_token == "auto" else f"token {append_token!r}"
-            message = f"append_token={append_token!r}: the vocabulary has no {what}; name one of its tokens, or None"
-            raise ValueError(message)
-        return found
-
-    def decode(self, ids: Ids, *, skip_special_tokens: bool = False) -> str:
-        """The text of ids; bytes that are not UTF-8 become U+FFFD.
-
-        Raises:
-            ValueError: An id that is not in the vocabulary.
-        """
-        return self._core.decode(ids, skip_special_tokens)
-
-    def decode_bytes(self, ids: Ids, *, skip_special_tokens: bool = False) -> bytes:
-        """The bytes of ids. Raises as `decode`."""
-        return self._core.decode_bytes(ids, skip_special_tokens)
-
-    def decode_batch(self, rows: Iterable[Ids], *, skip_special_tokens: bool = False) -> list[str]:
-        """The text of each row of ids. Raises as `decode`."""
-        return [self._core.decode(ids, skip_special_tokens) for ids in rows]
-
-    def decoder(self, *, skip_special_tokens: bool = False) -> Decoder:
-        """A decoder that takes ids as they come, at the beginning of a text."""
-        return Decoder(self._core.decoder(skip_special_tokens))
-
-    @property
-    def vocab_size(self) -> int:
-        """The largest id plus one."""
-        return self._core.vocab_size
-
-    @property
-    def special_tokens(self) -> dict[str, int]:
-        """The special tokens with their ids."""
-        return self._core.special_tokens()
-
-    @property
-    def end_of_text(self) -> int | None:
-        """The id that ends a text, if the vocabulary has one; see `encode_files` for its names."""
-        return self._core.end_of_text
-
-    @property
-    def fingerprint(self) -> str:
-        """A digest of the whole content, in 32 hexadecimal digits; equal tokenizers have equal ones."""
-        return hashlib.blake2b(self._core.state(), digest_size=16).hexdigest()
-
-    def token_to_id(self, token: str) -> int | None:
-        """The id of a token, as its file spells it: byte-level tokens in GPT-2's byte alphabet."""
-        return self._core.token_to_id(token)
-
-    def id_to_token(self, id: int) -> str | None:
-        """The token of an id, as its file spells it."""
-        return self._core.id_to_token(id)
-
-    def vocab(self) -> dict[str, int]:
-        """Every token with its id, in the order of ids."""
-        return self._core.vocab()
-
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Tokenizer):
             return NotImplemented
@@ -498,21 +232,3 @@ class Tokenizer:
 
     def __repr__(self) -> str:
         return f"Tokenizer(vocab_size={self.vocab_size})"
-
-
-def _texts(texts: Iterable[str]) -> list[str] | tuple[str, ...]:
-    if isinstance(texts, str):
-        message = "texts is one str: a sequence of them is wanted; encode takes one"
-        raise TypeError(message)
-    return texts if isinstance(texts, (list, tuple)) else list(texts)
-
-
-def _threads(threads: int | None) -> int | None:
-    return None if threads is None else _at_least("threads", threads, 1)
-
-
-def _at_least(name: str, value: int, least: int) -> int:
-    if not least <= value < 2**63:
-        message = f"{name}={value}: a whole number from {least} up is wanted"
-        raise ValueError(message)
-    return value

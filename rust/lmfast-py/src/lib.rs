@@ -9,7 +9,6 @@ mod error;
 mod gate;
 mod ids;
 mod ngram;
-mod ngram_tools;
 mod source;
 mod tokenizer;
 
@@ -23,10 +22,9 @@ mod _core {
     #[pymodule_export]
     use crate::error::FormatError;
     #[pymodule_export]
-    use crate::ngram::{NgramModel, NgramState, count_tokens, count_words};
-    #[pymodule_export]
-    use crate::ngram_tools::{
-        filter_ngrams, interpolate_ngrams, overlap_of_text, overlap_of_tokens, prune_ngrams, text_scores,
+    use crate::ngram::{
+        NgramModel, NgramOptions, NgramState, count_tokens, count_words, filter_ngrams, interpolate_ngrams,
+        overlap_of_text, overlap_of_tokens, prune_ngrams, text_scores, train_ngrams_of_tokens, train_ngrams_of_words,
     };
     #[pymodule_export]
     use crate::source::DocumentReader;
