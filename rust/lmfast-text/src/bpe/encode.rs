@@ -16,6 +16,7 @@ use super::known::{Known, NO_ID};
 use super::long;
 use super::long_cache::{self, LongCache};
 use super::merges::MergeTable;
+use super::reachable::reachable;
 use super::short;
 use crate::split::{Ends, Split};
 
@@ -74,6 +75,8 @@ impl Bpe {
         whole: FxHashMap<Box<[u8]>, u32>,
         tokens: &[(Vec<u8>, u32)],
     ) -> Self {
+        let fewer = reachable(byte_ids, merges);
+        let merges = fewer.as_deref().unwrap_or(merges);
         let table = MergeTable::new(merges);
         let mut lengths = vec![0; tokens.iter().map(|&(_, id)| id as usize + 1).max().unwrap_or(0)];
         for (bytes, id) in tokens {
