@@ -67,6 +67,7 @@ pub(super) struct Batch {
 
 impl Default for Batch {
     fn default() -> Self {
+        #[expect(clippy::large_stack_arrays, reason = "once for each thread, and 16 KiB")]
         let (keys, ids) = (Box::new([Key::default(); MOST + NEAR]), Box::new([0; ROOM + PIECE_ROOM]));
         Self { keys, count: 0, ids, end: 0 }
     }

@@ -14,7 +14,9 @@ const LONGEST: usize = 256;
 pub(super) fn reachable(byte_ids: &[u32; 256], merges: &[(u32, u32, u32)]) -> Option<Vec<(u32, u32, u32)>> {
     let largest = merges.iter().map(|&(left, right, merged)| left.max(right).max(merged)).max()?;
     let mut counts = vec![0_u32; byte_ids.iter().fold(largest, |largest, &id| largest.max(id)) as usize + 1];
-    merges.iter().for_each(|&(_, _, merged)| counts[merged as usize] += 1);
+    for &(_, _, merged) in merges {
+        counts[merged as usize] += 1;
+    }
     if counts.iter().all(|&count| count < 2) {
         return None;
     }

@@ -21,6 +21,7 @@ trait Order: Copy + Ord {
 
 macro_rules! order {
     ($number:ty) => {
+        #[allow(clippy::cast_lossless, reason = "one of the numbers is wider than a rank")]
         impl Order for $number {
             const NONE: Self = Self::MAX;
 
@@ -109,7 +110,7 @@ fn least<O: Order>(order: &[O; MOST], count: usize) -> O {
             *least = value.min(*least);
         }
     }
-    lanes.into_iter().fold(O::NONE, |least, value| least.min(value))
+    lanes.into_iter().fold(O::NONE, O::min)
 }
 
 /// How many are compared at once.

@@ -132,6 +132,7 @@ impl Classes {
                 found as u16
             })
             .collect();
+        #[expect(clippy::large_stack_arrays, reason = "once, and 64 KiB")]
         let mut kinds = Box::new([0; 1 << 16]);
         for (kind, &class) in kinds.iter_mut().zip(&flat) {
             *kind = KINDS[class as usize];
