@@ -21,6 +21,6 @@ pub use control::Control;
 pub use encode::{Encode, EncodeSession};
 pub use error::{Error, Result};
 pub use map::Map;
-pub use pages::{Pages, Recycling, vec_in_pages};
+pub use pages::{Pages, Recycling, vec_in_pages, zeros_in_pages};
 pub use prefetch::{prefetch, prefetch_far};
 pub use spill::{Sink, Spill, Stream};

@@ -171,7 +171,18 @@ impl<T: Pod> Pages<T> {
 /// memory is cheaper so, and what is written once costs little else.
 pub fn vec_in_pages<T: Pod>(count: usize) -> Vec<T> {
     let mut values = Vec::with_capacity(count);
-    let room = values.spare_capacity_mut();
+    ask_for_huge_pages(values.spare_capacity_mut());
+    values
+}
+
+/// As many zeros, in pages as those of [`vec_in_pages`], which take memory when they are first written.
+pub fn zeros_in_pages<T: Pod>(count: usize) -> Vec<T> {
+    let mut values = vec![T::zeroed(); count];
+    ask_for_huge_pages(&mut values);
+    values
+}
+
+fn ask_for_huge_pages<T>(room: &mut [T]) {
     let skipped = room.as_ptr().cast::<u8>().align_offset(HUGE);
     let bytes = size_of_val(room).saturating_sub(skipped) / HUGE * HUGE;
     #[cfg(target_os = "linux")]
@@ -185,7 +196,6 @@ pub fn vec_in_pages<T: Pod>(count: usize) -> Vec<T> {
     }
     #[cfg(not(target_os = "linux"))]
     let _ = bytes;
-    values
 }
 
 impl Pages<u32> {
@@ -261,6 +271,7 @@ mod tests {
             assert!(values.is_empty() && values.capacity() >= count);
             values.extend(0..count as u32);
             assert!(values.iter().copied().eq(0..count as u32));
+            assert_eq!(zeros_in_pages::<u32>(count), vec![0; count]);
         }
     }
 

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use bytemuck::Pod;
-use lmfast_base::{Control, Result, threads, vec_in_pages};
+use lmfast_base::{Control, Result, threads, vec_in_pages, zeros_in_pages};
 use rayon::prelude::*;
 
 use crate::Tokenizer;
@@ -34,7 +34,7 @@ pub enum Ids {
 }
 
 /// What ids are written as.
-trait Id: Pod + Default + Send {
+trait Id: Pod + Send {
     fn of(id: u32) -> Self;
 
     /// The ids themselves, if they are written in 32 bits.
@@ -117,14 +117,15 @@ impl Tokenizer {
         }
         threads::pool(Some(threads))?.install(|| {
             let encode = |chunk: Chunk| {
-                let mut ids = Vec::new();
+                // What is not written takes no memory.
+                let mut ids = Vec::with_capacity(LARGE / 2);
                 let ends = self.encode_chunk(texts, &chunk, options, &mut ids, control)?;
                 Ok((ids, ends))
             };
             let parts: Vec<(Vec<u32>, Vec<usize>)> = chunks.into_par_iter().map(encode).collect::<Result<_>>()?;
             let count = parts.iter().map(|(ids, _)| ids.len()).sum();
-            let mut ids = vec_in_pages(count);
-            ids.resize(count, I::default());
+            // Each thread is the first to write its part.
+            let mut ids = zeros_in_pages(count);
             let (mut rest, mut copies, mut before) = (ids.as_mut_slice(), Vec::with_capacity(parts.len()), 0);
             for (part, ends) in parts {
                 offsets.extend(ends.into_iter().map(|end| before + end as u64));

@@ -5,6 +5,7 @@
 #![allow(clippy::inline_always, reason = "compiled once for each kind of processor, with its instructions")]
 
 use crate::split::Ends;
+use crate::split::classes::KIND_BITS;
 use crate::split::masks::{Masks, WINDOW};
 use crate::split::window::{Scheme, tile as tile_by};
 
@@ -12,6 +13,9 @@ use crate::split::window::{Scheme, tile as tile_by};
 pub(crate) trait Lanes {
     /// [`Masks::portable`].
     fn masks(window: &[u8; WINDOW]) -> Masks;
+
+    /// [`Masks::bits`].
+    fn bits(bytes: &[u8; WINDOW]) -> [u64; KIND_BITS];
 
     /// Writes `base` and the place of each bit, from the lowest on; what is written behind them means nothing.
     fn places(bits: u64, base: usize, room: &mut [usize; WINDOW]);
@@ -24,6 +28,11 @@ impl Lanes for Portable {
     #[inline(always)]
     fn masks(window: &[u8; WINDOW]) -> Masks {
         Masks::portable(window)
+    }
+
+    #[inline(always)]
+    fn bits(bytes: &[u8; WINDOW]) -> [u64; KIND_BITS] {
+        Masks::bits(bytes)
     }
 
     #[inline(always)]
@@ -92,7 +101,7 @@ mod x86 {
     #[allow(clippy::wildcard_imports, reason = "the names of intrinsics say where they come from")]
     use std::arch::x86_64::*;
 
-    use super::{Ends, Lanes, Masks, Portable, Scheme, WINDOW, tile_by};
+    use super::{Ends, KIND_BITS, Lanes, Masks, Portable, Scheme, WINDOW, tile_by};
 
     /// Whether the processor has AVX2 and what came before it; after the first call a load and a comparison.
     #[inline]
@@ -122,6 +131,12 @@ mod x86 {
         }
 
         #[inline(always)]
+        fn bits(bytes: &[u8; WINDOW]) -> [u64; KIND_BITS] {
+            // SAFETY: only `tile_avx2` names this type.
+            unsafe { bits_avx2(bytes) }
+        }
+
+        #[inline(always)]
         fn places(bits: u64, base: usize, room: &mut [usize; WINDOW]) {
             Portable::places(bits, base, room);
         }
@@ -134,6 +149,12 @@ mod x86 {
         fn masks(window: &[u8; WINDOW]) -> Masks {
             // SAFETY: only `tile_avx512` names this type.
             unsafe { masks_avx512(window) }
+        }
+
+        #[inline(always)]
+        fn bits(bytes: &[u8; WINDOW]) -> [u64; KIND_BITS] {
+            // SAFETY: only `tile_avx512` names this type.
+            unsafe { bits_avx512(bytes) }
         }
 
         #[inline(always)]
@@ -205,6 +226,27 @@ mod x86 {
             apostrophe: both!(bytes => equal(bytes, b'\'')),
             slash: both!(bytes => equal(bytes, b'/')),
         }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn bits_avx2(bytes: &[u8; WINDOW]) -> [u64; KIND_BITS] {
+        let (low, high) = bytes.split_at(WINDOW / 2);
+        // SAFETY: each half has 32 bytes, and the load needs no alignment.
+        let halves = unsafe { [_mm256_loadu_si256(low.as_ptr().cast()), _mm256_loadu_si256(high.as_ptr().cast())] };
+        std::array::from_fn(|bit| {
+            let wanted = _mm_cvtsi64_si128(7 - bit as i64);
+            let [low, high] = halves.map(|half| _mm256_movemask_epi8(_mm256_sll_epi16(half, wanted)) as u32);
+            u64::from(low) | u64::from(high) << 32
+        })
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw")]
+    fn bits_avx512(bytes: &[u8; WINDOW]) -> [u64; KIND_BITS] {
+        // SAFETY: there are 64 bytes, and the load needs no alignment.
+        let bytes = unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) };
+        std::array::from_fn(|bit| in_register(_mm512_test_epi8_mask(bytes, _mm512_set1_epi8(1 << bit))))
     }
 
     #[inline]

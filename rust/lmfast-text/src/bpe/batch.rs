@@ -1,12 +1,12 @@
 //! Looking up some hundred pieces at once.
 //!
 //! First all keys are made and all lines of the cache asked for, so that the processor fetches many at once; then the
-//! ids are written, those of a piece in one go and always [`MOST_IDS`] of them: the next piece writes over what is too
-//! much.
+//! ids are written, those of a piece in one go and always [`MOST_IDS`] or [`PIECE_ROOM`] of them: the next piece writes
+//! over what is too much.
 
 use lmfast_base::{prefetch, prefetch_far};
 
-use super::cache::{LINES, LONGEST, MOST_IDS, PieceCache, View, hash, key, key_of_start};
+use super::cache::{LINES, LONGEST, MOST_IDS, PieceCache, ROOM as PIECE_ROOM, View, hash, key, key_of_start};
 use super::long_cache::{self, LongCache};
 use crate::split::Ends;
 
@@ -17,7 +17,7 @@ pub(super) const MOST: usize = Ends::MOST;
 const NEAR: usize = 16;
 
 /// Room for ids: enough for all pieces, were all in the cache.
-const ROOM: usize = (MOST * MOST_IDS).next_power_of_two();
+const ROOM: usize = (MOST * PIECE_ROOM).next_power_of_two();
 
 /// In place of the key of a piece that is too long for one.
 pub(super) const TOO_LONG: u128 = u128::MAX;
@@ -60,14 +60,15 @@ pub(super) struct Batch {
     /// The last of them, behind those that count, are only asked for.
     keys: Box<[Key; MOST + NEAR]>,
     count: usize,
-    ids: Box<[u32; ROOM + MOST_IDS]>,
+    ids: Box<[u32; ROOM + PIECE_ROOM]>,
     /// How many ids count.
     end: usize,
 }
 
 impl Default for Batch {
     fn default() -> Self {
-        let (keys, ids) = (Box::new([Key::default(); MOST + NEAR]), Box::new([0; ROOM + MOST_IDS]));
+        #[expect(clippy::large_stack_arrays, reason = "once for each thread, and 16 KiB")]
+        let (keys, ids) = (Box::new([Key::default(); MOST + NEAR]), Box::new([0; ROOM + PIECE_ROOM]));
         Self { keys, count: 0, ids, end: 0 }
     }
 }
@@ -111,9 +112,15 @@ impl Batch {
             let Some(entry) = lines[hash as usize % LINES].get(low, high) else { break };
             let room: Option<&mut [u32; MOST_IDS]> = self.ids[end % ROOM..].first_chunk_mut();
             if let Some(room) = room {
-                *room = *entry.room();
+                *room = *entry.few();
             }
-            end += entry.count();
+            let count = entry.count();
+            if count > MOST_IDS
+                && let Some(room) = self.ids[end % ROOM..].first_chunk_mut()
+            {
+                *room = entry.many();
+            }
+            end += count;
             found += 1;
         }
         self.end = end;
@@ -123,10 +130,10 @@ impl Batch {
     /// Adds ids of a piece that was not in the cache; gives all up to it to `ids`, if need be.
     #[inline]
     pub(super) fn add(&mut self, new: &[u32], ids: &mut Vec<u32>) {
-        if self.end + new.len() + MOST_IDS * self.count > ROOM {
+        if self.end + new.len() + PIECE_ROOM * self.count > ROOM {
             self.give(ids);
         }
-        if new.len() > MOST_IDS * MOST_IDS {
+        if new.len() > 2 * PIECE_ROOM {
             self.give(ids);
             ids.extend_from_slice(new);
             return;

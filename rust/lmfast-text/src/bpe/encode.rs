@@ -11,11 +11,12 @@ use rustc_hash::FxHashMap;
 
 use super::atoms::Atoms;
 use super::batch::{self, Batch, Key, TOO_LONG};
-use super::cache::{Found, LONGEST, MOST_IDS, PieceCache};
+use super::cache::{Found, LONGEST, PieceCache, ROOM};
 use super::known::{Known, NO_ID};
 use super::long;
 use super::long_cache::{self, LongCache};
 use super::merges::MergeTable;
+use super::reachable::reachable;
 use super::short;
 use crate::split::{Ends, Split};
 
@@ -43,6 +44,8 @@ pub(crate) struct Scratch {
     symbols: Vec<u32>,
     /// The ids of a piece.
     new: Vec<u32>,
+    /// Those of a piece that the cache has.
+    found: [u32; ROOM],
 }
 
 impl Scratch {
@@ -53,7 +56,10 @@ impl Scratch {
             return self.long_cache.get(piece, key.hash);
         }
         match self.cache.find(key.whole(), key.hash)? {
-            Found::Here(ids) => Some(ids),
+            Found::Here(entry) => {
+                self.found = entry.ids();
+                Some(&self.found[..entry.count()])
+            }
             Found::Elsewhere(place) => self.long_cache.at(place),
         }
     }
@@ -69,6 +75,8 @@ impl Bpe {
         whole: FxHashMap<Box<[u8]>, u32>,
         tokens: &[(Vec<u8>, u32)],
     ) -> Self {
+        let fewer = reachable(byte_ids, merges);
+        let merges = fewer.as_deref().unwrap_or(merges);
         let table = MergeTable::new(merges);
         let mut lengths = vec![0; tokens.iter().map(|&(_, id)| id as usize + 1).max().unwrap_or(0)];
         for (bytes, id) in tokens {
@@ -165,6 +173,7 @@ impl Bpe {
         while let Some((at, key)) = batch.look_up(&scratch.cache, index) {
             let (start, end) = sides(at);
             let piece = &bytes[start..end];
+            self.known.prepare(key.hash);
             if let Some(found) = scratch.known(piece, key) {
                 batch.add(found, ids);
             } else {
@@ -203,9 +212,7 @@ impl Bpe {
             id => ids.push(id),
         }
         let ids = &ids[before..];
-        if ids.len() <= MOST_IDS {
-            scratch.cache.keep(key, hash, ids);
-        } else {
+        if !scratch.cache.keep(key, hash, ids) {
             let place = scratch.long_cache.keep(piece, long_cache::hash(piece), ids);
             scratch.cache.keep_elsewhere(key, hash, place);
         }

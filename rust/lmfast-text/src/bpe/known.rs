@@ -4,7 +4,7 @@
 //! 15 bytes exactly, and their ids; the next line goes on where one is full.
 
 use bytemuck::{Pod, Zeroable};
-use lmfast_base::Pages;
+use lmfast_base::{Pages, prefetch};
 
 use super::cache::{hash, key};
 
@@ -52,6 +52,12 @@ impl Known {
             lines[line].ids[place] = id;
         }
         table
+    }
+
+    /// Says that a piece may be looked up soon.
+    #[inline]
+    pub(crate) fn prepare(&self, hash: u64) {
+        prefetch(&self.lines, (hash >> self.shift) as usize);
     }
 
     /// The id of a piece that is one token, else [`NO_ID`].

@@ -24,10 +24,31 @@ pub(crate) struct MergeTable {
     wide: Option<FxHashMap<u64, u32>>,
     /// A bit for each place of a pair: most pairs that do not merge are told here, in a table that stays near.
     filter: Box<[u64]>,
-    /// The id that each rank makes.
-    merged: Vec<u32>,
+    merged: Merged,
     /// No merge can make a pair that should have been merged before it.
     is_monotone: bool,
+}
+
+/// The id that each rank makes.
+#[derive(Debug)]
+enum Merged {
+    /// The first rank's, where each next one's is greater by one: a look at a table less for each merge.
+    From(u32),
+    Listed(Vec<u32>),
+}
+
+impl Merged {
+    fn new(merges: &[(u32, u32, u32)]) -> Self {
+        let first = merges.first().map_or(0, |&(_, _, merged)| merged);
+        if merges
+            .iter()
+            .map(|&(_, _, merged)| u64::from(merged))
+            .eq(u64::from(first)..u64::from(first) + merges.len() as u64)
+        {
+            return Self::From(first);
+        }
+        Self::Listed(merges.iter().map(|&(_, _, merged)| merged).collect())
+    }
 }
 
 impl MergeTable {
@@ -42,7 +63,7 @@ impl MergeTable {
             shift: 64 - bits,
             wide: (!fits).then(FxHashMap::default),
             filter: vec![0; 1 << FILTER_BITS >> 6].into(),
-            merged: merges.iter().map(|&(_, _, merged)| merged).collect(),
+            merged: Merged::new(merges),
             is_monotone: false,
         };
         table.slots.fill(EMPTY);
@@ -100,7 +121,16 @@ impl MergeTable {
     /// The id that the merge of a rank makes.
     #[inline]
     pub(crate) fn merged(&self, rank: u32) -> u32 {
-        self.merged[rank as usize]
+        match &self.merged {
+            Merged::From(first) => first + rank,
+            Merged::Listed(ids) => ids[rank as usize],
+        }
+    }
+
+    /// Whether ids or ranks may be larger than what is usual; no rank has more than 22 bits otherwise.
+    #[inline]
+    pub(crate) fn is_wide(&self) -> bool {
+        self.wide.is_some()
     }
 
     /// Whether every merge comes later than all that make its parts: what a merge makes then never merges sooner.

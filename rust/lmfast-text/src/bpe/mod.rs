@@ -14,6 +14,7 @@ mod long_cache;
 mod merges;
 #[cfg(test)]
 mod naive;
+mod reachable;
 mod short;
 
 pub(crate) use cache::hash;

@@ -74,6 +74,22 @@ impl Set {
     }
 }
 
+/// How many bits a kind has.
+pub(crate) const KIND_BITS: usize = 5;
+
+/// What a class is to a window of a scanner: a bit for each of letters, letters in upper case, letters without case,
+/// marks, and what it cannot take.
+const KINDS: [u8; 9] = {
+    let mut kinds = [0; 9];
+    kinds[Class::Upper as usize] = 1 | 2;
+    kinds[Class::Lower as usize] = 1;
+    kinds[Class::Letter as usize] = 1 | 4;
+    kinds[Class::Mark as usize] = 8;
+    kinds[Class::Number as usize] = 16;
+    kinds[Class::Space as usize] = 16;
+    kinds
+};
+
 const BLOCK: usize = 256;
 const BLOCKS: usize = 0x11_0000 / BLOCK;
 
@@ -82,6 +98,8 @@ pub(crate) struct Classes {
     ascii: [Class; 128],
     index: Vec<u16>,
     blocks: Vec<[Class; BLOCK]>,
+    /// Of each character of the Basic Multilingual Plane.
+    kinds: Box<[u8; 1 << 16]>,
 }
 
 static CLASSES: LazyLock<Classes> = LazyLock::new(Classes::new);
@@ -114,13 +132,34 @@ impl Classes {
                 found as u16
             })
             .collect();
-        Self { ascii: std::array::from_fn(|code| flat[code]), index, blocks }
+        #[expect(clippy::large_stack_arrays, reason = "once, and 64 KiB")]
+        let mut kinds = Box::new([0; 1 << 16]);
+        for (kind, &class) in kinds.iter_mut().zip(&flat) {
+            *kind = KINDS[class as usize];
+        }
+        Self { ascii: std::array::from_fn(|code| flat[code]), index, blocks, kinds }
     }
 
     /// The class of a code point.
     #[inline]
     fn of(&self, code: usize) -> Class {
         self.blocks[usize::from(self.index[code / BLOCK])][code % BLOCK]
+    }
+
+    /// The kind of a character beyond ASCII, of two bytes or more, that is the first of these.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "the loop that uses it is small")]
+    pub(crate) fn kind(&self, bytes: [u8; 4]) -> u8 {
+        let [first, second, third, fourth] = bytes.map(usize::from);
+        let two = (first & 0x1F) << 6 | second & 0x3F;
+        if first < 0xE0 {
+            return self.kinds[two];
+        }
+        let three = (two << 6 | third & 0x3F) & 0xFFFF;
+        if first < 0xF0 {
+            return self.kinds[three];
+        }
+        KINDS[self.of((first & 7) << 18 | (second & 0x3F) << 12 | (third & 0x3F) << 6 | fourth & 0x3F) as usize]
     }
 
     /// The class of the character at byte `at`, and its length in bytes; `at` is below the length, on a boundary.

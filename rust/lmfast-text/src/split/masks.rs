@@ -3,6 +3,8 @@
 //! [`Masks::of`] looks at 64 bytes at once with AVX2 where the processor has it, and else eight bytes at a time in plain
 //! integers (the byte-parallel tricks of Hacker's Delight, section 6-1); both give the same bits.
 
+use super::classes::KIND_BITS;
+
 /// The bytes of a window.
 pub(crate) const WINDOW: usize = 64;
 
@@ -52,6 +54,18 @@ impl Masks {
             set(&mut masks.slash, between(low, b'/', b'/'));
         }
         masks.ascii_only()
+    }
+
+    /// For each of the lowest bits which bytes have it.
+    pub(crate) fn bits(bytes: &[u8; WINDOW]) -> [u64; KIND_BITS] {
+        let mut all = [0; KIND_BITS];
+        for (index, word) in bytes.chunks_exact(8).enumerate() {
+            let word = word.try_into().map_or(0, u64::from_le_bytes);
+            for (bit, bits) in all.iter_mut().enumerate() {
+                *bits |= gather(word << (7 - bit) & HIGH) << (8 * index);
+            }
+        }
+        all
     }
 
     /// Clears the bits of bytes that are not ASCII in all other masks.

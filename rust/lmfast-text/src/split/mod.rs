@@ -4,7 +4,7 @@
 //! ([`regex`]), or white space.
 
 pub mod cl100k;
-mod classes;
+pub(crate) mod classes;
 pub mod deepseek;
 mod ends;
 pub(crate) mod find;

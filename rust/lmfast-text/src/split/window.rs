@@ -13,7 +13,7 @@ use std::ops::Range;
 
 use lmfast_base::Result;
 
-use super::classes::{Class, Classes};
+use super::classes::Classes;
 use super::ends::Ends;
 use super::masks::{Masks, WINDOW};
 use super::{BATCH, Split};
@@ -197,7 +197,7 @@ fn window<'a, S: Scheme, L: Lanes>(classes: &Classes, rest: &'a [u8]) -> Window<
         } else {
             let letters = Letters { letters: masks.letters, upper: masks.upper };
             let words = S::BEYOND_ASCII == Beyond::Words;
-            let (letters, stop) = letters.beyond_ascii(classes, rest, masks.non_ascii, masks.continued, words);
+            let (letters, stop) = letters.beyond_ascii::<L>(classes, rest, masks.non_ascii, masks.continued, words);
             (masks.letters, masks.upper) = (letters.letters, letters.upper);
             length = length.min(stop.trailing_zeros() as usize);
         }
@@ -214,21 +214,32 @@ struct Letters {
 
 impl Letters {
     /// Adds those beyond ASCII, and gives the characters that the window cannot take.
-    #[inline(never)]
-    fn beyond_ascii(self, classes: &Classes, rest: &[u8], non_ascii: u64, continued: u64, words: bool) -> (Self, u64) {
-        let mut firsts = non_ascii & !continued;
-        let (mut letters, mut upper, mut caseless, mut marks, mut stop) = (0, 0, 0, 0, 0);
+    #[inline(always)]
+    fn beyond_ascii<L: Lanes>(
+        self,
+        classes: &Classes,
+        rest: &[u8],
+        non_ascii: u64,
+        continued: u64,
+        words: bool,
+    ) -> (Self, u64) {
+        let mut padded = [0; WINDOW + 3];
+        let bytes = rest.first_chunk().unwrap_or_else(|| {
+            let length = rest.len().min(WINDOW);
+            padded[..length].copy_from_slice(&rest[..length]);
+            &padded
+        });
+        let (mut firsts, mut kinds) = (non_ascii & !continued, [0; WINDOW]);
+        // Of all characters only the last can reach beyond the window.
+        let last = 63 - firsts.leading_zeros() as usize;
+        let reaches_beyond = last + length(bytes[last]) > WINDOW;
         while firsts != 0 {
-            let at = firsts.trailing_zeros() as usize;
-            let (class, length) = classes.at_bytes(rest, at);
-            let kind = KINDS[class as usize];
-            letters |= u64::from(kind & LETTER) << at;
-            upper |= u64::from(kind >> 1 & 1) << at;
-            caseless |= u64::from(kind >> 2 & 1) << at;
-            marks |= u64::from(kind >> 3 & 1) << at;
-            stop |= u64::from(kind >> 4 | u8::from(at + length > WINDOW)) << at;
+            let at = firsts.trailing_zeros() as usize % WINDOW;
+            kinds[at] = classes.kind([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
             firsts &= firsts - 1;
         }
+        let [letters, upper, caseless, marks, stop] = L::bits(&kinds);
+        let mut stop = stop | u64::from(reaches_beyond) << last;
         // Those continued bytes are added that follow one of the first ones without a break.
         let whole = |firsts: u64| firsts | reached(continued, firsts << 1 & continued);
         let (mut letters, upper) = (self.letters | whole(letters), self.upper | whole(upper));
@@ -242,20 +253,11 @@ impl Letters {
     }
 }
 
-/// What a class is to a window: a bit for each of letters, letters in upper case, letters without case, marks, and what
-/// it cannot take.
-const KINDS: [u8; 9] = {
-    let mut kinds = [0; 9];
-    kinds[Class::Upper as usize] = LETTER | 2;
-    kinds[Class::Lower as usize] = LETTER;
-    kinds[Class::Letter as usize] = LETTER | 4;
-    kinds[Class::Mark as usize] = 8;
-    kinds[Class::Number as usize] = 16;
-    kinds[Class::Space as usize] = 16;
-    kinds
-};
-
-const LETTER: u8 = 1;
+/// The bytes of a character beyond ASCII, by its first.
+#[inline(always)]
+fn length(first: u8) -> usize {
+    2 + usize::from(first >= 0xE0) + usize::from(first >= 0xF0)
+}
 
 #[cfg(test)]
 pub(crate) mod tests {
