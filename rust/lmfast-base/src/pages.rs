@@ -6,8 +6,9 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::AtomicU32;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::{AtomicU32, AtomicUsize};
 
 use bytemuck::Pod;
 use memmap2::MmapMut;
@@ -15,11 +16,13 @@ use memmap2::MmapMut;
 /// The size of a huge page, and where it begins.
 const HUGE: usize = 2 << 20;
 
+/// How many [`Recycling`]s there are.
+static USERS: AtomicUsize = AtomicUsize::new(0);
+
 /// The memory of tables that are gone, while there is a [`Recycling`]; nothing without one.
-static FREED: Mutex<Freed> = Mutex::new(Freed { users: 0, maps: Vec::new() });
+static FREED: Mutex<Freed> = Mutex::new(Freed { maps: Vec::new() });
 
 struct Freed {
-    users: usize,
     maps: Vec<MmapMut>,
 }
 
@@ -51,7 +54,7 @@ impl Freed {
 
     fn keep(map: MmapMut) {
         let mut map = Some(map);
-        Self::with(|freed| freed.maps.extend(map.take_if(|_| freed.users > 0)));
+        Self::with(|freed| freed.maps.extend(map.take_if(|_| USERS.load(SeqCst) > 0)));
     }
 }
 
@@ -75,7 +78,7 @@ impl Recycling {
     /// Begins to keep memory.
     #[must_use = "memory is kept as long as this lives"]
     pub fn new() -> Self {
-        FREED.lock().unwrap_or_else(PoisonError::into_inner).users += 1;
+        USERS.fetch_add(1, SeqCst);
         Self(())
     }
 }
@@ -88,11 +91,17 @@ impl Default for Recycling {
 
 impl Drop for Recycling {
     fn drop(&mut self) {
-        let mut freed = FREED.lock().unwrap_or_else(PoisonError::into_inner);
-        freed.users -= 1;
-        let maps = if freed.users == 0 { std::mem::take(&mut freed.maps) } else { Vec::new() };
-        drop(freed);
-        drop(maps);
+        if USERS.fetch_sub(1, SeqCst) > 1 {
+            return;
+        }
+        // Others hold it for moments; in a process that was forked in such a one, for ever, and what it keeps stays.
+        for _ in 0..1000 {
+            if let Some(maps) = Freed::with(|freed| std::mem::take(&mut freed.maps)) {
+                drop(maps);
+                return;
+            }
+            std::thread::yield_now();
+        }
     }
 }
 
