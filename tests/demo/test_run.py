@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import subprocess
@@ -17,6 +18,7 @@ pytest.importorskip("matplotlib")
 from lmfast import TokenStore, evaluate, load
 from lmfast.cli.__main__ import main
 from lmfast.comparison import tokenizer_of
+from lmfast.demo.plan import neural_plans
 
 ROW = {
     *("model", "kind", "size", "bytes_on_disk", "train_seconds", "tokens_per_second"),
@@ -79,6 +81,13 @@ def test_saved_models_are_those_of_the_table(runs: list[Path]) -> None:
         path = runs[0] / "models" / (f"{row['model']}.lmn" if row["kind"] == "ngram" else row["model"])
         found = evaluate(load(path), valid, tokenizer=tokenizer_of(path))
         assert found.loss == pytest.approx(row["loss"], rel=1e-6)
+
+
+def test_batches_fit_the_text() -> None:
+    for gpu, tokens in itertools.product((False, True), (2, 40, 300, 5000, 10**6)):
+        for plan in neural_plans(600, tokens=tokens, gpu=gpu):
+            assert 1 <= plan.batch_size * plan.seq_len < tokens
+    assert [plan.batch_size * plan.seq_len for plan in neural_plans(600, tokens=10**6, gpu=True)] == [64 * 256] * 3
 
 
 def test_mistakes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -70,3 +70,26 @@ def test_dropout_acts_in_training_alone():
     assert not torch.equal(model(ids)[0], model(ids)[0])
     model.eval()
     assert torch.equal(model(ids)[0], model(ids)[0])
+
+
+@pytest.mark.parametrize("family", CELLS)
+def test_dropped_layers_are_torchs_with_its_names(family):
+    kind = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}[family]
+    expected = kind(6, 8, 3, batch_first=True, dropout=0.4)
+    model = models.build(family, vocab_size=VOCABULARY, embed_size=6, hidden_size=8, num_layers=3, dropout=0.4)
+    model.rnn.load_state_dict(expected.state_dict())
+    assert {f"rnn.{name}" for name in expected.state_dict()} < model.state_dict().keys()
+    assert not any("layers" in name for name in model.state_dict())
+    x = torch.randn(2, 5, 6)
+    model.rnn.eval()
+    before = expected.eval()(x)[1]
+    for found, wanted in zip(model.rnn(x, before), expected(x, before), strict=True):
+        torch.testing.assert_close(found, wanted)
+    copy = models.build(family, vocab_size=VOCABULARY, embed_size=6, hidden_size=8, num_layers=3, dropout=0.4)
+    copy.load_state_dict(model.state_dict())
+    assert all(map(torch.equal, copy.parameters(), model.parameters()))
+    outputs = []
+    for each in (model, copy):
+        torch.manual_seed(5)
+        outputs.append(each.train()(torch.ones(2, 5, dtype=torch.long))[0])
+    assert torch.equal(*outputs)

@@ -262,12 +262,3 @@ def test_losses_on_a_device_are_read_late_and_named_exactly():
         meter.add(torch.tensor(value).as_subclass(Unread), step)
     with pytest.raises(FloatingPointError, match="step 8 is inf"):
         meter.flush()
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_trains_on_a_gpu(batches):
-    result = trainer(build(), batches(8), "40 steps", device="cuda", lr=1e-2, valid=batches(2)).fit()
-    assert result.train_loss < losses(result)[0] - 1
-    with pytest.raises(ValueError, match="vocab"):
-        trainer(build(), [(inputs + 23, targets) for inputs, targets in batches(1)], "1 steps", device="cuda").fit()

@@ -30,8 +30,14 @@ class NeuralPlan:
     """Further arguments of `lmfast.Trainer`."""
 
 
-def neural_plans(vocab_size: int, *, gpu: bool) -> list[NeuralPlan]:
-    """The tutorial's LSTM, a GRU with tied embeddings, and a small GPT."""
+def neural_plans(vocab_size: int, *, tokens: int, gpu: bool) -> list[NeuralPlan]:
+    """The tutorial's LSTM, a GRU with tied embeddings, and a small GPT.
+
+    Args:
+        vocab_size: The tokenizer's.
+        tokens: How many the smaller of the texts to train on and to validate on has; a batch takes no more than that.
+        gpu: Whether there is one.
+    """
     from lmfast import models
 
     if gpu:
@@ -40,7 +46,8 @@ def neural_plans(vocab_size: int, *, gpu: bool) -> list[NeuralPlan]:
     else:
         rows, lengths, valid_every = 8, (32, 64), 40
         width, hidden, gpt = 128, 256, {"n_layer": 4, "n_head": 4, "n_embd": 128}
-    recurrent, attention = lengths
+    recurrent, attention = (max(1, min(length, tokens - 1)) for length in lengths)
+    rows = max(1, min(rows, (tokens - 1) // attention))
     options = {"optimizer": "adamw", "lr": 6e-3, "clip_norm": 1.0, "warmup_steps": 20}
     shape = {"batch_size": rows, "valid_every": valid_every}
 

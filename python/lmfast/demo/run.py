@@ -146,7 +146,8 @@ def run_demo(
     with stage("neural models"):
         import torch
 
-        for plan in neural_plans(tokenizer.vocab_size, gpu=torch.cuda.is_available()):
+        tokens = min(train.num_tokens, valid.num_tokens)
+        for plan in neural_plans(tokenizer.vocab_size, tokens=tokens, gpu=torch.cuda.is_available()):
             trained.append(train_neural(plan, train, valid, folder / "models", budget, seed, threads, progress))
             say(f"{plan.name:10} {trained[-1].tokens_per_second:,.0f} tokens/s for {trained[-1].seconds:.0f} s")
     with stage("evaluation"):

@@ -9,6 +9,7 @@ vocabulary. A state is (num_layers, B, H), for an LSTM a pair of them: hidden st
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from lmfast.models.config import RecurrentConfig, SmallConfig
@@ -58,6 +59,67 @@ class SmallLanguageModel(nn.Module):
         return self.fc(hidden_TBH), state
 
 
+class DroppedLayers(nn.Module):
+    """Recurrent layers with dropout between them, rows before time; torch's `dropout=`, from torch's own generator.
+
+    On a GPU that argument draws from a generator inside cuDNN whose state nobody can read or set, so that a run which
+    goes on from a checkpoint would go another way. The names of the state are those of torch's layers in one module.
+
+    Args:
+        kind: Of a layer.
+        input_size: E.
+        hidden_size: H.
+        num_layers: How many lie on one another.
+        dropout: On what each layer but the last gives.
+    """
+
+    def __init__(
+        self,
+        kind: type[nn.RNN] | type[nn.LSTM] | type[nn.GRU],
+        input_size: int,
+        hidden_size: int,
+        num_layers: int,
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        sizes = [input_size, *[hidden_size] * (num_layers - 1)]
+        self.layers = nn.ModuleList(kind(size, hidden_size, batch_first=True) for size in sizes)
+        self.drop = nn.Dropout(dropout)
+        self.register_state_dict_post_hook(_join_names)  # type: ignore[no-untyped-call]
+        self.register_load_state_dict_pre_hook(_part_names)  # type: ignore[no-untyped-call]
+
+    def forward(self, x_BTE: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """(B, T, E) to (B, T, H), and the states of all layers after the last token."""
+        after = []
+        for index, layer in enumerate(self.layers):
+            mine = slice(index, index + 1)
+            before = state[mine] if isinstance(state, Tensor) else state and (state[0][mine], state[1][mine])
+            x_BTE, layer_state = layer(self.drop(x_BTE) if index else x_BTE, before)
+            after.append(layer_state)
+        if isinstance(after[0], Tensor):
+            return x_BTE, torch.cat(after)
+        hidden, cell = (torch.cat(parts) for parts in zip(*after, strict=True))
+        return x_BTE, (hidden, cell)
+
+
+def _join_names(layers: nn.Module, state: dict[str, Tensor], prefix: str, *_: object) -> None:
+    """`layers.1.weight_ih_l0` as `weight_ih_l1`."""
+    assert isinstance(layers, DroppedLayers)
+    for index, layer in enumerate(layers.layers):
+        for name, _parameter in layer.named_parameters():
+            state[f"{prefix}{name[:-1]}{index}"] = state.pop(f"{prefix}layers.{index}.{name}")
+
+
+def _part_names(layers: nn.Module, state: dict[str, Tensor], prefix: str, *_: object) -> None:
+    """The other way."""
+    assert isinstance(layers, DroppedLayers)
+    for index, layer in enumerate(layers.layers):
+        for name, _parameter in layer.named_parameters():
+            whole = f"{prefix}{name[:-1]}{index}"
+            if whole in state:
+                state[f"{prefix}layers.{index}.{name}"] = state.pop(whole)
+
+
 class RecurrentLanguageModel(nn.Module):
     """A language model of RNN, LSTM or GRU layers, rows before time.
 
@@ -76,13 +138,10 @@ class RecurrentLanguageModel(nn.Module):
         self.config = config
         self.embed = nn.Embedding(config.vocab_size, config.embed_size)
         self.drop = nn.Dropout(config.dropout)
-        self.rnn = _LAYERS[config.model_type](
-            config.embed_size,
-            config.hidden_size,
-            config.num_layers,
-            batch_first=True,
-            dropout=config.dropout if config.num_layers > 1 else 0.0,
-        )
+        sizes = (config.embed_size, config.hidden_size, config.num_layers)
+        kind = _LAYERS[config.model_type]
+        separate = config.dropout > 0 and config.num_layers > 1
+        self.rnn = DroppedLayers(kind, *sizes, config.dropout) if separate else kind(*sizes, batch_first=True)
         self.fc = nn.Linear(config.hidden_size, config.vocab_size)
         # Small and even, as in pytorch/examples: rates as high as 20 with SGD start from here.
         for weight in (self.embed.weight, self.fc.weight):

@@ -126,7 +126,7 @@ class Feed:
         return Micro(inputs, targets, count)
 
     def _send(self, values: Tensor) -> Tensor:
-        if self.device.type == "cuda":
+        if self.device.type == "cuda" and values.device.type == "cpu":
             values = values.contiguous().pin_memory()
         return values.to(self.device, non_blocking=True)
 
