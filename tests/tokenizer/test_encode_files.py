@@ -217,3 +217,23 @@ def test_the_same_documents_from_every_kind_of_file(folder, tmp_path):
         assert list(counts.items()) == list(lmfast.count_ngrams(documents, 2).items())
     with pytest.raises(lmfast.FormatError, match=r"text\.parquet.*number.*INT64"):
         tokenizer.encode_files(tmp_path / "text.parquet", tmp_path / "no", text_column="number")
+
+
+@pytest.mark.parametrize("append", [True, False])
+def test_a_long_document_is_encoded_by_several_threads_to_the_ids_of_the_whole(folder, tmp_path, append):
+    tokenizer = Tokenizer.from_file(folder / "tokenizer.json")
+    long = " \n".join(made_text(60, 1) + made_text(60, 2)) * 12
+    assert len(long) > 2_000_000
+    documents = ["short", long, "", long[:700_000], "x" * 600_000]
+    for number, document in enumerate(documents):
+        (tmp_path / f"{number}.txt").write_text(document, encoding="utf-8")
+    options = {} if append else {"append_token": None}
+    stores = [
+        tokenizer.encode_files(sorted(tmp_path.glob("*.txt")), tmp_path / f"{threads}.bin", threads=threads, **options)
+        for threads in (1, 3)
+    ]
+    assert bytes_of(tmp_path / "1.bin") == bytes_of(tmp_path / "3.bin")
+    assert len(stores[0]) == len(documents)
+    for found, document in zip(stores[0], documents, strict=True):
+        expected = tokenizer.encode(document, special="text")
+        assert found.tolist() == expected + [tokenizer.end_of_text] * append

@@ -1,5 +1,7 @@
 //! What a tokenizer is to those who only need its ids.
 
+use std::ops::Range;
+
 use crate::{Control, Result};
 
 /// Turns text into token ids; implemented by tokenizers, used by whatever builds stores and batches from text.
@@ -9,6 +11,13 @@ pub trait Encode: Send + Sync {
 
     /// The id that marks the end of a text, if the vocabulary has one.
     fn end_of_text(&self) -> Option<u32>;
+
+    /// The first place from `from` on at which a text may be cut, so that the ids of its parts, one behind the other, are
+    /// those of the whole; the end where there is none.
+    fn cut(&self, text: &str, from: usize) -> usize {
+        let _ = from;
+        text.len()
+    }
 
     /// Opens an encoder with scratch memory of its own. One thread uses it at a time; the ids depend on the text alone.
     fn session(&self) -> Box<dyn EncodeSession + '_>;
@@ -22,5 +31,13 @@ pub trait EncodeSession {
     /// # Errors
     /// [`Error::Invalid`](crate::Error::Invalid) for a text that the vocabulary cannot express, or a pattern that
     /// backtracks without end on it. What `ids` holds beyond its old length is then of no use.
-    fn encode(&mut self, text: &str, ids: &mut Vec<u32>, control: &Control) -> Result<()>;
+    fn encode(&mut self, text: &str, ids: &mut Vec<u32>, control: &Control) -> Result<()> {
+        self.encode_part(text, 0..text.len(), ids, control)
+    }
+
+    /// The same of a part of a document, which begins and ends at its ends or where the tokenizer [cuts](Encode::cut).
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode).
+    fn encode_part(&mut self, text: &str, part: Range<usize>, ids: &mut Vec<u32>, control: &Control) -> Result<()>;
 }

@@ -19,6 +19,8 @@ use crate::store::{Format, WriteOptions, Writer};
 
 /// A piece ends with the document that reaches this many bytes of text.
 const PIECE_BYTES: usize = 256 << 10;
+/// A document of more is cut into pieces, where its encoder says.
+const LONG_BYTES: usize = 2 * PIECE_BYTES;
 /// Tokens are flushed to the disk whenever so many were written, so that the last flush finds little left to do.
 const FLUSH_TOKENS: usize = 16 << 20;
 /// How long a thread waits before it looks whether the call was cancelled.
@@ -60,12 +62,15 @@ struct Piece {
     number: u64,
     documents: Arc<Documents>,
     range: Range<usize>,
+    /// Of a long document, these bytes.
+    part: Option<Range<usize>>,
     source_bytes: u64,
 }
 
 /// Documents as ids.
 struct Encoded {
     ids: Vec<u32>,
+    /// Of each document that ends in the piece, its ids there.
     lengths: Vec<u64>,
     text_bytes: u64,
     source_bytes: u64,
@@ -114,7 +119,7 @@ pub fn encode_documents<S: Iterator<Item = Result<Documents>> + Send>(
     let (to_write, encoded) = bounded(in_flight);
     let (outcome, mut writer, text_bytes) = thread::scope(|scope| {
         let source = &mut *documents;
-        let reader = scope.spawn(move || read(source, done, &to_encode, &free_tickets, control));
+        let reader = scope.spawn(move || read(source, encoder, done, &to_encode, &free_tickets, control));
         scope.spawn(move || pool.broadcast(|_| encode(encoder, append_id, &pieces, &to_write, control)));
         let flusher = scope.spawn(move || flushes.iter().try_for_each(|()| handle.sync_data()));
         let written = output.write(&encoded, &tickets, control);
@@ -151,6 +156,7 @@ pub fn encode_documents<S: Iterator<Item = Result<Documents>> + Send>(
 /// without an error, when nobody wants more.
 fn read(
     documents: impl Iterator<Item = Result<Documents>>,
+    encoder: &dyn Encode,
     mut done: u64,
     to_encode: &Sender<Piece>,
     tickets: &Receiver<()>,
@@ -161,20 +167,19 @@ fn read(
         let documents = Arc::new(batch?);
         let mut start = documents.len().min(usize::try_from(done).unwrap_or(usize::MAX));
         done -= start as u64;
-        let mut source_bytes = documents.source_bytes;
+        let (mut source_bytes, mut from) = (documents.source_bytes, 0);
         while start < documents.len() || source_bytes > 0 {
-            let mut bytes = 0;
-            let sizes = (start..documents.len()).map_while(|index| documents.get(index)).map(str::len);
-            let count = sizes
-                .take_while(|size| {
-                    bytes < PIECE_BYTES && {
-                        bytes += size;
-                        true
-                    }
-                })
-                .count();
-            let range = start..start + count;
-            start += count;
+            let long = documents.get(start).filter(|document| document.len() > LONG_BYTES);
+            let (range, part) = if let Some(document) = long {
+                let end = encoder.cut(document, from + PIECE_BYTES);
+                (start..start + 1, Some(std::mem::replace(&mut from, end)..end))
+            } else {
+                (start..start + run(&documents, start), None)
+            };
+            // A long document begins anew behind its last part.
+            if part.is_none() || long.is_some_and(|document| document.len() == from) {
+                (start, from) = (range.end, 0);
+            }
             loop {
                 control.check()?;
                 match tickets.recv_timeout(PATIENCE) {
@@ -184,7 +189,7 @@ fn read(
                 }
             }
             // All of a batch's bytes count with its first piece.
-            let piece = Piece { number, documents: documents.clone(), range, source_bytes };
+            let piece = Piece { number, documents: documents.clone(), range, part, source_bytes };
             source_bytes = 0;
             number += 1;
             if to_encode.send(piece).is_err() {
@@ -196,6 +201,18 @@ fn read(
         return Err(Error::invalid(format!("the source has {done} documents less than when its encoding began")));
     }
     Ok(())
+}
+
+/// How many documents from `start` on, none of them long, make a piece.
+fn run(documents: &Documents, start: usize) -> usize {
+    let mut bytes = 0;
+    let sizes = (start..documents.len()).map_while(|index| documents.get(index)).map(str::len);
+    let fits = |&size: &usize| {
+        let fits = bytes < PIECE_BYTES && size <= LONG_BYTES;
+        bytes += size;
+        fits
+    };
+    sizes.take_while(fits).count()
 }
 
 /// One thread of the pool.
@@ -223,16 +240,20 @@ fn encode_piece(
     piece: Piece,
     control: &Control,
 ) -> Result<Encoded> {
-    let Piece { documents, range, source_bytes, .. } = piece;
+    let Piece { documents, range, part, source_bytes, .. } = piece;
     let mut encoded =
         Encoded { ids: Vec::new(), lengths: Vec::with_capacity(range.len()), text_bytes: 0, source_bytes };
     for document in range.filter_map(|index| documents.get(index)) {
         control.check()?;
         let before = encoded.ids.len();
-        session.encode(document, &mut encoded.ids, control)?;
-        encoded.ids.extend(append_id);
-        encoded.lengths.push((encoded.ids.len() - before) as u64);
-        encoded.text_bytes += document.len() as u64;
+        let part = part.clone().unwrap_or(0..document.len());
+        encoded.text_bytes += part.len() as u64;
+        let is_last = part.end == document.len();
+        session.encode_part(document, part, &mut encoded.ids, control)?;
+        if is_last {
+            encoded.ids.extend(append_id);
+            encoded.lengths.push((encoded.ids.len() - before) as u64);
+        }
     }
     Ok(encoded)
 }
@@ -262,7 +283,12 @@ impl Output {
             waiting.insert(number, piece);
             while let Some(piece) = waiting.remove(&next) {
                 let piece = piece?;
-                self.writer.push(&piece.ids, &piece.lengths)?;
+                let is_within_document = piece.lengths.is_empty();
+                if is_within_document {
+                    self.writer.push_part(&piece.ids)?;
+                } else {
+                    self.writer.push(&piece.ids, &piece.lengths)?;
+                }
                 control.advance(piece.source_bytes);
                 self.text_bytes += piece.text_bytes;
                 next += 1;
@@ -276,7 +302,7 @@ impl Output {
                         Err(TrySendError::Disconnected(())) => return Ok(()),
                     }
                 }
-                if self.every.is_some_and(|every| self.noted.elapsed() >= every) {
+                if !is_within_document && self.every.is_some_and(|every| self.noted.elapsed() >= every) {
                     self.writer.checkpoint(self.text_bytes)?;
                     self.noted = Instant::now();
                 }

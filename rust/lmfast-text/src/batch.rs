@@ -202,7 +202,7 @@ fn chunks<T: AsRef<str>>(texts: &[T], chunk_bytes: usize, within: bool) -> Vec<C
 }
 
 /// The first place from `from` on of a space between two ASCII letters, or the end.
-fn word_behind(bytes: &[u8], from: usize) -> usize {
+pub(crate) fn word_behind(bytes: &[u8], from: usize) -> usize {
     let rest = bytes.get(from..).unwrap_or_default();
     let found = rest
         .windows(3)

@@ -44,6 +44,10 @@ impl Encode for Encoder {
         self.tokenizer.end_of_text()
     }
 
+    fn cut(&self, text: &str, from: usize) -> usize {
+        self.tokenizer.cut(text, from)
+    }
+
     fn session(&self) -> Box<dyn EncodeSession + '_> {
         Box::new(self.tokenizer.session_with(self.options))
     }
@@ -82,8 +86,8 @@ pub struct Session<'a> {
 }
 
 impl EncodeSession for Session<'_> {
-    fn encode(&mut self, text: &str, ids: &mut Vec<u32>, control: &Control) -> Result<()> {
-        self.append(text, ids, control)
+    fn encode_part(&mut self, text: &str, part: Range<usize>, ids: &mut Vec<u32>, control: &Control) -> Result<()> {
+        self.append_part(text, part, ids, control)
     }
 }
 

@@ -7,6 +7,7 @@ use lmfast_base::{AtomicFile, Control, Encode, EncodeSession, Error, Result};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::added::{AddedToken, Matcher, Special};
+use crate::batch::word_behind;
 use crate::bpe::Bpe;
 use crate::byte_chars;
 use crate::cut::{Cut, Stage};
@@ -299,6 +300,10 @@ impl Encode for Tokenizer {
 
     fn end_of_text(&self) -> Option<u32> {
         END_OF_TEXT.iter().find_map(|name| self.special_tokens().find(|(token, _)| token == name)).map(|(_, id)| id)
+    }
+
+    fn cut(&self, text: &str, from: usize) -> usize {
+        if self.encodes_words_apart() { word_behind(text.as_bytes(), from) } else { text.len() }
     }
 
     fn session(&self) -> Box<dyn EncodeSession + '_> {

@@ -2,7 +2,7 @@ use super::*;
 use crate::Store;
 use proptest::prelude::*;
 
-/// Every byte is an id, 256 the end of a text.
+/// Every byte is an id, 256 the end of a text; it may be cut before a space.
 struct Bytes;
 
 impl Encode for Bytes {
@@ -14,6 +14,10 @@ impl Encode for Bytes {
         Some(256)
     }
 
+    fn cut(&self, text: &str, from: usize) -> usize {
+        text.get(from..).and_then(|rest| rest.find(' ')).map_or(text.len(), |at| from + at)
+    }
+
     fn session(&self) -> Box<dyn EncodeSession + '_> {
         Box::new(ByteSession)
     }
@@ -22,11 +26,12 @@ impl Encode for Bytes {
 struct ByteSession;
 
 impl EncodeSession for ByteSession {
-    fn encode(&mut self, text: &str, ids: &mut Vec<u32>, _control: &Control) -> Result<()> {
+    fn encode_part(&mut self, text: &str, part: Range<usize>, ids: &mut Vec<u32>, _control: &Control) -> Result<()> {
         if text == "cannot be encoded" {
             return Err(Error::invalid(format!("this text {text}")));
         }
-        ids.extend(text.bytes().map(u32::from));
+        assert!(part.len() <= LONG_BYTES || !text[part.start + PIECE_BYTES..].contains(' '), "a part is too long");
+        ids.extend(text[part].bytes().map(u32::from));
         Ok(())
     }
 }
@@ -95,6 +100,63 @@ fn large_batches_are_cut_and_come_together_again() {
     }
     assert!(files[0] == files[1] && files[1] == files[2], "the files depend on threads");
     assert_eq!(files[0][0].len(), 2 * texts.iter().map(String::len).sum::<usize>());
+}
+
+#[test]
+fn long_documents_are_cut_and_come_together_again() {
+    let long = "a long document ".repeat(3 * LONG_BYTES / 16);
+    let (uncut, small) = ("x".repeat(3 * LONG_BYTES), "small".repeat(1000));
+    let texts = [&small, &long, "", &uncut, &small, &small, &long, &long, &small].map(str::to_owned);
+    let folder = tempfile::tempdir().unwrap();
+    for (threads, batch, append_id) in [(1, 9, Some(256)), (3, 1, Some(256)), (3, 4, None)] {
+        let out = folder.path().join("store");
+        let control = Control::default();
+        let options = EncodeOptions { append_id, threads: Some(threads), resume: None };
+        let summary = store(batches(&texts, batch), &out, &options, &control).unwrap();
+        let (mut expected, mut offsets) = (Vec::new(), vec![0]);
+        for text in &texts {
+            expected.extend(text.bytes().map(u16::from));
+            expected.extend(append_id.map(|id| id as u16));
+            offsets.push(expected.len() as u64);
+        }
+        let store = Store::open(&out, None).unwrap();
+        assert!(tokens(&store) == expected, "other tokens");
+        assert_eq!(store.offsets().unwrap(), offsets);
+        assert_eq!(summary.text_bytes, texts.iter().map(String::len).sum::<usize>() as u64);
+        assert_eq!(control.progress().1, summary.text_bytes + texts.len().div_ceil(batch) as u64);
+        store.verify(None, &control).unwrap();
+    }
+}
+
+#[test]
+fn a_call_that_ends_within_a_long_document_is_resumed_to_the_same_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let long = "a long document ".repeat(9 * LONG_BYTES / 16);
+    let texts: Vec<String> = (0..20).flat_map(|number| [format!("document {number}"), long.clone()]).collect();
+    let whole = folder.path().join("whole");
+    store(batches(&texts, 1), &whole, &EncodeOptions::default(), &Control::default()).unwrap();
+    let out = folder.path().join("store");
+    let resume = EncodeOptions {
+        resume: Some(Resume { key: "one".to_owned(), every: Duration::ZERO }),
+        threads: Some(2),
+        append_id: None,
+    };
+    for patience in [40, 80, 160] {
+        let control = Control::default();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(Duration::from_millis(patience));
+                control.cancel();
+            });
+            let outcome = store(batches(&texts, 1), &out, &resume, &control);
+            assert!(matches!(outcome, Ok(_) | Err(Error::Interrupted)));
+        });
+    }
+    store(batches(&texts, 1), &out, &resume, &Control::default()).unwrap();
+    for suffix in ["bin", "idx", "lmfast.json"] {
+        let (one, other) = (std::fs::read(whole.with_extension(suffix)), std::fs::read(out.with_extension(suffix)));
+        assert!(one.unwrap() == other.unwrap(), "{suffix}");
+    }
 }
 
 #[test]

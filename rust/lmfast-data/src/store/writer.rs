@@ -63,6 +63,8 @@ pub struct Writer {
     hasher: BlockHasher,
     lengths: Vec<u32>,
     num_tokens: u64,
+    /// Of those, how many are of a document that goes on.
+    open_tokens: u64,
     cleaning: Option<serde_json::Value>,
 }
 
@@ -103,7 +105,7 @@ impl Writer {
             file.write_all(&[0; plain::LLMC_HEADER]).map_err(Error::io(&path))?;
         }
         let (file, hasher, lengths) = (Output::Whole(file), BlockHasher::default(), Vec::new());
-        Ok(Self { path, options, token_type, file, hasher, lengths, num_tokens: 0, cleaning: None })
+        Ok(Self { path, options, token_type, file, hasher, lengths, num_tokens: 0, open_tokens: 0, cleaning: None })
     }
 
     /// Begins the Megatron store of this name, or goes on with what an earlier writer left under the same key.
@@ -126,19 +128,20 @@ impl Writer {
             hasher: left.hasher,
             lengths: left.lengths,
             num_tokens: left.tokens,
+            open_tokens: 0,
             cleaning: None,
         };
         Ok((writer, documents, text_bytes))
     }
 
     /// Makes what was written durable, so that a later writer can go on from it; nothing for one made by
-    /// [`create`](Self::create), and nothing after a failed write: then the last checkpoint holds.
+    /// [`create`](Self::create), and nothing within a document or after a failed write: then the last checkpoint holds.
     pub fn checkpoint(&mut self, text_bytes: u64) -> Result<()> {
         match &mut self.file {
-            Output::Whole(_) => Ok(()),
-            Output::Partial(file) => {
+            Output::Partial(file) if self.open_tokens == 0 => {
                 file.checkpoint(&self.lengths, &self.hasher, self.token_type, self.num_tokens, text_bytes)
             }
+            _ => Ok(()),
         }
     }
 
@@ -190,7 +193,8 @@ impl Writer {
         &self.path
     }
 
-    /// Appends documents: their ids one behind the other, and how many each has.
+    /// Appends documents: their ids one behind the other, and how many each has. Those of the first follow on what
+    /// [`push_part`](Self::push_part) began.
     ///
     /// # Errors
     /// [`Error::Invalid`] naming the document for an id that is negative or not below the vocabulary's size.
@@ -202,18 +206,39 @@ impl Writer {
                 ids.len()
             )));
         }
-        let limit = self.options.vocab_size;
-        if ids.iter().fold(false, |found, id| found | (id.value() >= limit)) {
-            return Err(self.outside(ids, lengths));
-        }
+        self.check(ids, lengths)?;
         for (number, &length) in (self.lengths.len()..).zip(lengths) {
-            let length = u32::try_from(length).ok().filter(|&length| i32::try_from(length).is_ok());
+            let length = u32::try_from(length + std::mem::take(&mut self.open_tokens))
+                .ok()
+                .filter(|&length| i32::try_from(length).is_ok());
             self.lengths.push(length.ok_or_else(|| {
                 Error::invalid(format!(
                     "document {number} has more than 2^31 - 1 tokens, which no index can say; cut it"
                 ))
             })?);
         }
+        self.append_ids(ids)
+    }
+
+    /// Appends the beginning of a document, or more of it; its last ids come with [`push`](Self::push).
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
+    pub fn push_part<I: Id>(&mut self, ids: &[I]) -> Result<()> {
+        self.check(ids, &[])?;
+        self.open_tokens += ids.len() as u64;
+        self.append_ids(ids)
+    }
+
+    fn check<I: Id>(&self, ids: &[I], lengths: &[u64]) -> Result<()> {
+        let limit = self.options.vocab_size;
+        if ids.iter().fold(false, |found, id| found | (id.value() >= limit)) {
+            return Err(self.outside(ids, lengths));
+        }
+        Ok(())
+    }
+
+    fn append_ids<I: Id>(&mut self, ids: &[I]) -> Result<()> {
         for chunk in ids.chunks(CHUNK) {
             match self.token_type {
                 TokenType::Uint16 => self.append(&chunk.iter().map(|id| id.value() as u16).collect::<Vec<_>>())?,

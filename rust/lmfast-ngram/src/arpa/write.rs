@@ -26,9 +26,9 @@ const PIECE: usize = 1 << 14;
 /// How many n-grams ahead memory is asked for.
 const AHEAD: usize = 32;
 
-/// A file of more bytes is not kept in the system's memory once it is on disk: it would drive out what others read, and
-/// fresh memory takes longer to write to than the disk.
-const MOST_KEPT: u64 = 1 << 30;
+/// A file of more n-grams, about 1 GiB, is not kept in the system's memory once it is on disk: it would drive out what
+/// others read, and fresh memory takes longer to write to than the disk.
+const MOST_KEPT: u64 = 1 << 25;
 
 impl Model {
     /// Writes an ARPA file, compressed if its name ends in `.gz`. Uses the current pool of threads.
@@ -52,8 +52,8 @@ impl Model {
         } else {
             let mut file = file;
             let handle = file.file()?.try_clone().map_err(Error::io(path))?;
-            let most_kept = if self.budget.is_some() { 0 } else { MOST_KEPT };
-            while_flushing(&handle, most_kept, || self.write_arpa(&mut file, path, &spellings, control))?;
+            let is_kept = self.budget.is_none() && self.counts().iter().sum::<u64>() <= MOST_KEPT;
+            while_flushing(&handle, is_kept, || self.write_arpa(&mut file, path, &spellings, control))?;
             file.commit()
         }
     }
@@ -122,16 +122,16 @@ impl Model {
     }
 }
 
-/// Does work that writes a file, and keeps bringing to disk what is written so far, so that little is left at the end. A
-/// file of more bytes than `most_kept` does not stay in the system's memory then.
-fn while_flushing<T>(file: &File, most_kept: u64, work: impl FnOnce() -> T) -> T {
+/// Does work that writes a file, and keeps bringing to disk what is written so far, so that little is left at the end.
+/// Unless it `is_kept`, that does not stay in the system's memory.
+fn while_flushing<T>(file: &File, is_kept: bool, work: impl FnOnce() -> T) -> T {
     let (finished, waiting) = sync_channel::<()>(0);
     std::thread::scope(|scope| {
         scope.spawn(move || {
             while let Err(RecvTimeoutError::Timeout) = waiting.recv_timeout(Duration::from_millis(100)) {
                 // Whether all is on disk is asked once more at the end.
                 let _ = file.sync_data();
-                if file.metadata().is_ok_and(|file| file.len() > most_kept) {
+                if !is_kept {
                     memory::forget_written(file);
                 }
             }

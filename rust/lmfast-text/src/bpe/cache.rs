@@ -107,6 +107,8 @@ pub(crate) struct Line {
 #[derive(Debug, Default)]
 pub(crate) struct PieceCache {
     lines: Pages<Line>,
+    /// How many pieces there are.
+    size: usize,
 }
 
 /// A piece as a number, different for different pieces.
@@ -164,6 +166,9 @@ fn other(at: usize, hash: u64) -> usize {
 /// How many pieces move to their other line to make room for one, before one is forgotten.
 const MOST_MOVES: usize = 4;
 
+/// With more pieces than that no more than one moves: there is hardly any room to be found.
+const NEARLY_FULL: usize = 2 * LINES / 16 * 15;
+
 impl PieceCache {
     /// Takes its memory, if that has not happened.
     pub(crate) fn begin(&mut self) {
@@ -186,6 +191,7 @@ impl PieceCache {
         if slot.is_none() {
             let others = &mut self.lines[other(at, hash)].entries;
             let entry = std::mem::take(&mut others[others.iter().position(is_of)?]);
+            self.size -= 1;
             slot = Some(self.put(hash, entry));
         }
         let entry = &self.lines[at].entries[slot?];
@@ -224,7 +230,8 @@ impl PieceCache {
         let own = self.lines[at].entries.iter().position(|known| known.is_of(key));
         let slot = own.unwrap_or_else(|| self.lines[at].slot(hash));
         let mut gone = std::mem::replace(&mut self.lines[at].entries[slot], entry);
-        for _ in 0..MOST_MOVES {
+        let moves = if self.size < NEARLY_FULL { MOST_MOVES } else { 1 };
+        for _ in 0..moves {
             if gone.key == 0 || gone.is_of(key) {
                 break;
             }
@@ -238,6 +245,7 @@ impl PieceCache {
             }
             std::mem::swap(next, &mut gone);
         }
+        self.size += usize::from(gone.key == 0);
         slot
     }
 }
