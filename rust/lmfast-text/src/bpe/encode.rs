@@ -313,11 +313,14 @@ mod tests {
     proptest! {
         #[test]
         fn every_path_equals_the_naive_encoder(
-            merges in merges(), text in prop::collection::vec(b'a'..b'a' + LETTERS as u8, 1..300)
+            merges in merges(),
+            text in prop::collection::vec(b'a'..b'a' + LETTERS as u8, 1..300),
+            runs in prop::collection::vec((prop::collection::vec(b'a'..b'a' + LETTERS as u8, 1..4), 1..60_usize), 1..6),
         ) {
+            let runs: Vec<u8> = runs.into_iter().flat_map(|(letters, count)| letters.repeat(count)).collect();
             let bpe = Bpe::new(&byte_ids(), &merges, FxHashMap::default(), &tokens(&merges));
             let mut scratch = Scratch::default();
-            for text in [&text[..], &text[..text.len().div_ceil(12)]] {
+            for text in [&text[..], &text[..text.len().div_ceil(12)], &runs] {
                 let expected = naive::encode(&byte_ids(), &merges, text);
                 let mut ids = Vec::new();
                 let symbols: Vec<u32> = text.iter().map(|&byte| u32::from(byte)).collect();

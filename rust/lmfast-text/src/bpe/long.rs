@@ -1,15 +1,19 @@
 //! Merging any number of symbols.
 //!
-//! Where merges are monotone, which those of every trained vocabulary are, the encoding of a text is local: a row of
-//! tokens is its encoding if and only if each two neighbours are the encoding of their own text. (Otherwise take the
-//! first merge across the border of two such tokens: all merges before it, in rank and from left to right, lie within
-//! tokens, so it would happen in the encoding of the two alone.) So a window of some symbols is encoded, then one that
-//! begins at a token in its second half; from a token that both have, the second goes on where the first may no longer
-//! be trusted. This takes linear time. Where two windows have no token in common, larger ones are tried.
+//! The encoding of a text is local: a row of tokens is its encoding if and only if each two neighbours are the encoding
+//! of their own text. (Otherwise take the first merge across the border of two such tokens: all merges before it lie
+//! within tokens, and those within the two come in the order in which they come when the two are alone, so it would
+//! happen in the encoding of the two alone. The other way round, where no merge crosses a border of the row, what lies
+//! between two borders is merged as if it were alone.)
 //!
-//! The largest windows, and merges in any order, are merged rank by rank: the places of a pair are collected under its
-//! rank, a heap gives the lowest rank, and its places are merged from left to right. With n symbols and m places ever
-//! collected (at most 3n) that takes O(n + m log m) time, and for text of few different pairs it is linear.
+//! So a window of some symbols is encoded, then one that begins at a token near its end; from a token that both have,
+//! the second goes on where the first may no longer be trusted. This takes linear time. Where two windows have no token
+//! in common, larger ones are tried. Where a window begins with two equal tokens and the text goes on repeating their
+//! symbols, the next window would be the same: the token is given again for a comparison.
+//!
+//! The largest windows are merged rank by rank: the places of a pair are collected under its rank, a heap gives the
+//! lowest rank, and its places are merged from left to right. With n symbols and m places ever collected (at most 3n)
+//! that takes O(n + m log m) time, and for text of few different pairs it is linear.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -35,17 +39,17 @@ const PATIENCE: usize = 1 << 16;
 /// # Errors
 /// Also for more symbols than 32 bits count.
 pub(crate) fn merge(merges: &MergeTable, symbols: &[u32], control: &Control, give: impl FnMut(Token)) -> Result<()> {
+    if symbols.len() <= short::MOST {
+        short::merge(merges, symbols, give);
+        return Ok(());
+    }
     if u32::try_from(symbols.len()).is_err() {
         return Err(Error::invalid(format!(
             "a piece of {} symbols is too long to be merged: cut the text before 4 GiB without a white space",
             symbols.len()
         )));
     }
-    if merges.is_monotone() {
-        by_windows(merges, symbols, control, give)
-    } else {
-        encode(merges, symbols, 0..symbols.len(), control, give)
-    }
+    by_windows(merges, symbols, control, give)
 }
 
 /// Windows are rows of tokens; each has the place of its end among all symbols.
@@ -54,8 +58,19 @@ fn by_windows(merges: &MergeTable, symbols: &[u32], control: &Control, mut give:
     let within = |begin: usize, level: usize| begin..begin.saturating_add(WINDOWS[level]).min(symbols.len());
     let (mut level, mut covered) = (0, within(0, 0));
     encode(merges, symbols, covered.clone(), control, |token| window.push(token))?;
-    while covered.end < symbols.len() {
+    loop {
         control.check()?;
+        if let Some((token, times, length)) = repeated(&window, symbols, &covered) {
+            (0..times).for_each(|time| give((token, (covered.start + (time + 1) * length) as u32)));
+            for (_, end) in &mut window {
+                *end += (times * length) as u32;
+            }
+            covered = covered.start + times * length..covered.end + times * length;
+            continue;
+        }
+        if covered.end == symbols.len() {
+            break;
+        }
         // The next window begins with a token of this one that lies near its end.
         let overlap = WINDOWS[level] / 8 * 3;
         let first = 1 + window.partition_point(|&(_, end)| (end as usize) < covered.end.saturating_sub(overlap));
@@ -85,6 +100,20 @@ fn by_windows(merges: &MergeTable, symbols: &[u32], control: &Control, mut give:
     }
     window.into_iter().for_each(give);
     Ok(())
+}
+
+/// The first token of a window, how often the window can be moved by its symbols and still be of the same ones, and how
+/// many symbols it has; nothing if that is never. The second token must be the same, to stand behind each that is passed.
+fn repeated(window: &[Token], symbols: &[u32], covered: &Range<usize>) -> Option<(u32, usize, usize)> {
+    let [(first, middle), (second, end), ..] = *window else { return None };
+    let length = middle as usize - covered.start;
+    if (first, length) != (second, (end - middle) as usize) {
+        return None;
+    }
+    let behind = symbols[covered.start + length..].iter().take(PATIENCE);
+    let equal = behind.zip(&symbols[covered.start..]).take_while(|(one, other)| one == other).count();
+    let times = equal.saturating_sub(covered.len() - length) / length;
+    (times > 0).then_some((first, times, length))
 }
 
 /// The first token that two windows have in common: how many stand before it in each. The second window begins behind
@@ -185,8 +214,8 @@ impl<'a> LongPiece<'a> {
         rank
     }
 
-    /// Merges the places of a rank from left to right. Where that makes a pair of a lower rank, which a trained
-    /// vocabulary never does but a file may, the rest waits.
+    /// Merges the places of a rank from left to right. Where that makes a pair of a lower rank, which merges in the order
+    /// in which they were learned never do but those of a file may, the rest waits.
     fn merge_rank(&mut self, rank: u32, control: &Control) -> Result<()> {
         control.check()?;
         let Some(places) = self.places.get_mut(&rank) else { return Ok(()) };

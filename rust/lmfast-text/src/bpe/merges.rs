@@ -25,8 +25,6 @@ pub(crate) struct MergeTable {
     /// A bit for each place of a pair: most pairs that do not merge are told here, in a table that stays near.
     filter: Box<[u64]>,
     merged: Merged,
-    /// No merge can make a pair that should have been merged before it.
-    is_monotone: bool,
 }
 
 /// The id that each rank makes.
@@ -64,7 +62,6 @@ impl MergeTable {
             wide: (!fits).then(FxHashMap::default),
             filter: vec![0; 1 << FILTER_BITS >> 6].into(),
             merged: Merged::new(merges),
-            is_monotone: false,
         };
         table.slots.fill(EMPTY);
         for (rank, &(left, right, _)) in (0..).zip(merges) {
@@ -78,7 +75,6 @@ impl MergeTable {
                 table.slots[slot] = key << RANK_BITS | u64::from(rank);
             }
         }
-        table.is_monotone = is_monotone(merges, largest);
         table
     }
 
@@ -133,11 +129,6 @@ impl MergeTable {
         self.wide.is_some()
     }
 
-    /// Whether every merge comes later than all that make its parts: what a merge makes then never merges sooner.
-    pub(crate) fn is_monotone(&self) -> bool {
-        self.is_monotone
-    }
-
     /// The slot of a key, or the empty one where it belongs. At least half of the slots are empty.
     #[inline]
     fn find(&self, key: u64) -> usize {
@@ -166,16 +157,6 @@ fn mix(key: u64) -> u64 {
 #[inline]
 fn filter_bit(mixed: u64) -> usize {
     (mixed >> 20) as usize & ((1 << FILTER_BITS) - 1)
-}
-
-fn is_monotone(merges: &[(u32, u32, u32)], largest: u32) -> bool {
-    let mut last_made = vec![0; largest as usize + 1];
-    for (rank, &(_, _, merged)) in (1_u32..).zip(merges) {
-        last_made[merged as usize] = rank;
-    }
-    (1..)
-        .zip(merges)
-        .all(|(rank, &(left, right, _))| rank > last_made[left as usize] && rank > last_made[right as usize])
 }
 
 #[inline]
@@ -207,12 +188,5 @@ mod tests {
         let table = MergeTable::new(&[(1, 2, 7), (large, 1, large + 1)]);
         assert_eq!((table.rank(1, 2), table.rank(large, 1), table.rank(1, large)), (0, 1, NONE));
         assert_eq!(MergeTable::new(&[(1, 2, 7)]).rank(large + 1, 2), NONE);
-    }
-
-    #[test]
-    fn merges_are_monotone_if_parts_are_made_before() {
-        assert!(MergeTable::new(&[(1, 2, 7), (7, 1, 8), (7, 8, 9)]).is_monotone());
-        assert!(!MergeTable::new(&[(7, 1, 8), (1, 2, 7)]).is_monotone());
-        assert!(!MergeTable::new(&[(1, 2, 7), (7, 3, 8), (2, 1, 7)]).is_monotone());
     }
 }

@@ -7,17 +7,17 @@
 
 use std::ops::Range;
 
-use lmfast_base::{Control, Result};
+use lmfast_base::{Control, Error, Result};
 use rustc_hash::FxHashMap;
 
 use super::cache::{LONGEST, hash};
-use super::{Scratch, Symbol, byte_token, no_unknown};
+use super::{Scratch, Symbols, byte_token, no_unknown};
 use crate::bpe::{MergeTable, merge};
 use crate::format::BpeSettings;
 use crate::vocabulary::Vocabulary;
 
 /// What stands for a space.
-const SPACE: char = '\u{2581}';
+pub(crate) const SPACE: char = '\u{2581}';
 
 const SPACE_BYTES: &[u8] = "\u{2581}".as_bytes();
 
@@ -135,33 +135,34 @@ impl Characters {
         mut spans: Option<&mut Vec<Range<usize>>>,
         control: &Control,
     ) -> Result<()> {
-        let Scratch { symbols, ids: symbol_ids, .. } = scratch;
+        if u32::try_from(word.len()).is_err() {
+            return Err(Error::invalid("a word of more than 4 GiB: cut it into documents"));
+        }
+        let symbols = &mut scratch.symbols;
         symbols.clear();
         self.symbols(word, symbols)?;
-        symbol_ids.clear();
-        symbol_ids.extend(symbols.iter().map(|symbol| symbol.id));
-        let (mut taken, mut at) = (0, start);
-        merge(&self.merges, symbol_ids, control, |(id, end)| {
+        let mut taken = 0;
+        merge(&self.merges, &symbols.ids, control, |(id, end)| {
             ids.push(id);
             if let Some(spans) = &mut spans {
-                let bytes: u32 = symbols[taken..end as usize].iter().map(|symbol| symbol.bytes).sum();
-                taken = end as usize;
-                let end = at + bytes as usize;
-                spans.push(std::mem::replace(&mut at, end)..end);
+                let place = symbols.bytes(std::mem::replace(&mut taken, end as usize)..end as usize);
+                spans.push(start + place.start..start + place.end);
             }
         })
     }
 
     /// The symbols that a word begins as. An unknown character waits until the next known one, and bytes that come
     /// before that overtake it, as in `tokenizers`; a character that nothing stands for is left out.
-    fn symbols(&self, word: &str, symbols: &mut Vec<Symbol>) -> Result<()> {
-        let mut waiting: Option<Symbol> = None;
+    fn symbols(&self, word: &str, symbols: &mut Symbols) -> Result<()> {
+        let mut waiting: Option<(u32, usize)> = None;
         for (at, character) in word.char_indices() {
-            let bytes = character.len_utf8() as u32;
-            let place = place(at == 0, at + character.len_utf8() == word.len());
+            let bytes = character.len_utf8();
+            let place = place(at == 0, at + bytes == word.len());
             if let Some(&id) = self.tokens[place].get(&character) {
-                symbols.extend(waiting.take());
-                symbols.push(Symbol { id, bytes });
+                if let Some((id, bytes)) = waiting.take() {
+                    symbols.push(id, bytes);
+                }
+                symbols.push(id, bytes);
                 continue;
             }
             if let Some(byte_ids) = &self.bytes
@@ -173,37 +174,32 @@ impl Characters {
             let id = self.unknown.ok_or_else(|| {
                 no_unknown(word, &format!("neither is model.unk_token, {unk_token:?}, which would stand for it"))
             })?;
-            waiting = match waiting {
-                Some(earlier) if self.fuse_unk => Some(Symbol { id, bytes: earlier.bytes + bytes }),
-                earlier => {
-                    symbols.extend(earlier);
-                    Some(Symbol { id, bytes })
-                }
-            };
+            let before = waiting.replace((id, bytes));
+            if let (Some((_, before)), true, Some((_, bytes))) = (before, self.fuse_unk, &mut waiting) {
+                *bytes += before;
+            } else if let Some((id, bytes)) = before {
+                symbols.push(id, bytes);
+            }
         }
-        symbols.extend(waiting);
+        if let Some((id, bytes)) = waiting {
+            symbols.push(id, bytes);
+        }
         Ok(())
     }
 
     /// Appends the bytes of a character as it is spelled in its place, if the vocabulary has all of them.
-    fn push_bytes(
-        &self,
-        byte_ids: &[Option<u32>; 256],
-        character: char,
-        place: usize,
-        symbols: &mut Vec<Symbol>,
-    ) -> bool {
+    fn push_bytes(&self, byte_ids: &[Option<u32>; 256], character: char, place: usize, symbols: &mut Symbols) -> bool {
         let mut spelled = [0; 4];
         let spelled = character.encode_utf8(&mut spelled).bytes();
         let prefix = if place & 1 > 0 { &*self.prefix } else { "" };
         let suffix = if place & 2 > 0 { &*self.suffix } else { "" };
-        let before = symbols.len();
+        let before = symbols.ids.len();
         for byte in prefix.bytes().chain(spelled).chain(suffix.bytes()) {
             let Some(id) = byte_ids[usize::from(byte)] else {
                 symbols.truncate(before);
                 return false;
             };
-            symbols.push(Symbol { id, bytes: 1 });
+            symbols.push(id, 1);
         }
         true
     }

@@ -17,8 +17,8 @@ use crate::bpe::{self, Bpe};
 use crate::words::Words;
 
 pub(crate) use bert_fast::BertFast;
-pub(crate) use characters::Characters;
-pub(crate) use sentencepiece::SentencePiece;
+pub(crate) use characters::{Characters, SPACE};
+pub(crate) use sentencepiece::{Pairs, SentencePiece};
 pub(crate) use unigram::Unigram;
 pub(crate) use wordpiece::WordPiece;
 
@@ -46,18 +46,46 @@ pub(crate) struct Scratch {
     words: cache::WordCache,
     lines: lines::Lines,
     short_words: bert_fast::ShortWords,
-    symbols: Vec<Symbol>,
+    symbols: Symbols,
     lattice: unigram::Lattice,
     paths: sentencepiece::Paths,
     ids: Vec<u32>,
     text: String,
 }
 
-/// A token, or what is to become one, and the bytes that it covers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Symbol {
-    pub(crate) id: u32,
-    pub(crate) bytes: u32,
+/// What a text of up to 4 GiB begins as, before anything is merged.
+#[derive(Debug, Default)]
+struct Symbols {
+    ids: Vec<u32>,
+    /// The bytes up to the end of each.
+    ends: Vec<u32>,
+    /// The bytes of all.
+    end: u32,
+}
+
+impl Symbols {
+    fn clear(&mut self) {
+        self.truncate(0);
+    }
+
+    fn truncate(&mut self, count: usize) {
+        self.ids.truncate(count);
+        self.ends.truncate(count);
+        self.end = self.ends.last().copied().unwrap_or_default();
+    }
+
+    #[inline]
+    fn push(&mut self, id: u32, bytes: usize) {
+        self.end += bytes as u32;
+        self.ids.push(id);
+        self.ends.push(self.end);
+    }
+
+    /// The bytes of some symbols in a row.
+    fn bytes(&self, symbols: Range<usize>) -> Range<usize> {
+        let end = |count: usize| if count == 0 { 0 } else { self.ends[count - 1] as usize };
+        end(symbols.start)..end(symbols.end)
+    }
 }
 
 impl ModelEncoder {

@@ -1,25 +1,23 @@
 //! BPE as in `SentencePiece` (`bpe::Model` of its `bpe_model.cc`): as long as two neighbours together are a piece, those
 //! of the highest score become it, the leftmost of equals. User-defined pieces are found first, and stay as they are.
 //!
-//! Every way to cut a piece in two is a merge here, of the rank of its score. A character that is no piece has a number
-//! of its own if a piece has it inside, for it can be merged all the same. Unused pieces are merged, and in the end
-//! taken apart again as they were put together last.
+//! A character that is no piece has a number of its own if a piece has it inside, for it can be merged all the same.
+//! Unused pieces are merged, and in the end taken apart again as they were put together last.
 
 use lmfast_base::{Control, Result};
 use rustc_hash::FxHashMap;
 
-use super::merger::{Merge, Merger};
+use super::merger::{Merger, Symbol};
+use super::merges::Pairs;
 use super::normalizer::longest;
 use super::{Common, Sink};
+use crate::bpe::{MergeTable, merge};
 use crate::format::sentencepiece::{Kind, Settings};
 use crate::model::cache::{LONGEST, hash};
 use crate::model::characters::word_length;
 use crate::model::trie::Trie;
-use crate::model::{Scratch, Symbol};
+use crate::model::{Scratch, Symbols};
 use crate::vocabulary::Vocabulary;
-
-/// A character that is in no piece.
-const STRANGER: u32 = u32::MAX;
 
 /// The model.
 #[derive(Debug)]
@@ -27,12 +25,24 @@ pub(super) struct Bpe {
     common: Common,
     /// The symbol of each character that is a piece or in one. Those that are no piece are numbered from `size` on.
     symbols: FxHashMap<char, u32>,
-    merger: Merger,
+    /// The same of ASCII.
+    ascii: [u32; 128],
+    /// The symbol of every other character.
+    stranger: u32,
+    merges: Merges,
     user_defined: Option<Trie>,
-    /// The bytes of each unused piece, by id; 0 for others.
-    unused: Vec<u32>,
-    has_unused: bool,
     size: u32,
+}
+
+/// What merges, and how.
+#[derive(Debug)]
+enum Merges {
+    /// By ranks, one for each merge that can [happen](super::merges).
+    Ranked(MergeTable),
+    /// Pieces of one score from left to right.
+    Any(Merger),
+    /// The same; unused pieces, by id, are taken apart again.
+    Unused { merger: Merger, unused: Vec<bool> },
 }
 
 impl Bpe {
@@ -42,61 +52,20 @@ impl Bpe {
         common: Common,
         user_defined: Option<Trie>,
     ) -> Self {
-        let kind = |id: u32| settings.pieces[id as usize].kind;
-        let is_merged = |id: u32| matches!(kind(id), Kind::Normal | Kind::Unused);
-        let size = vocabulary.size();
-        let mut symbols: FxHashMap<char, u32> = FxHashMap::default();
-        let characters = vocabulary.iter().filter(|&(_, id)| is_merged(id)).flat_map(|(piece, _)| piece.chars());
-        for character in characters {
-            let next = size + symbols.len() as u32;
-            let mut spelled = [0; 4];
-            symbols
-                .entry(character)
-                .or_insert_with(|| vocabulary.id(character.encode_utf8(&mut spelled)).unwrap_or(next));
-        }
-        let single = vocabulary.iter().filter_map(|(piece, id)| {
-            let mut characters = piece.chars();
-            characters.next().filter(|_| characters.next().is_none()).map(|character| (character, id))
-        });
-        for (character, id) in single {
-            symbols.insert(character, id);
-        }
-        let mut scores: Vec<f32> = settings.pieces.iter().map(|piece| piece.score + 0.0).collect();
-        scores.sort_by(|one, other| other.total_cmp(one));
-        scores.dedup();
-        let rank = |id: u32| {
-            let score = settings.pieces[id as usize].score + 0.0;
-            scores.partition_point(|&other| other > score) as u32
-        };
-        let side = |part: &str| {
-            let mut characters = part.chars();
-            let symbol = match (characters.next(), characters.next()) {
-                (Some(character), None) => symbols.get(&character).copied(),
-                _ => vocabulary.id(part).filter(|&id| is_merged(id)),
-            };
-            symbol.filter(|&symbol| symbol >= size || kind(symbol) != Kind::UserDefined)
-        };
-        let mut merges = Vec::new();
-        for (piece, id) in vocabulary.iter().filter(|&(_, id)| is_merged(id)) {
-            for (at, _) in piece.char_indices().skip(1) {
-                if let (Some(left), Some(right)) = (side(&piece[..at]), side(&piece[at..])) {
-                    merges.push(Merge { left, right, rank: rank(id), merged: id });
-                }
+        let unused: Vec<bool> = settings.pieces.iter().map(|piece| piece.kind == Kind::Unused).collect();
+        let pairs = Pairs::new(settings, vocabulary);
+        let merges = match pairs.ranked(vocabulary) {
+            Ok(merges) if !unused.contains(&true) => Merges::Ranked(MergeTable::new(&merges.happening())),
+            _ => {
+                let merger = Merger::new(pairs.merges.iter().copied());
+                if unused.contains(&true) { Merges::Unused { merger, unused } } else { Merges::Any(merger) }
             }
-        }
-        let mut unused = vec![0; size as usize];
-        for (piece, id) in vocabulary.iter().filter(|&(_, id)| kind(id) == Kind::Unused) {
-            unused[id as usize] = piece.len() as u32;
-        }
-        Self {
-            symbols,
-            merger: Merger::new(merges.into_iter()),
-            user_defined,
-            has_unused: unused.iter().any(|&bytes| bytes > 0),
-            unused,
-            size,
-            common,
-        }
+        };
+        let size = vocabulary.size();
+        let stranger = size + pairs.symbols.len() as u32;
+        let of = |byte: usize| pairs.symbols.get(&(byte as u8 as char)).copied().unwrap_or(stranger);
+        let ascii = std::array::from_fn(of);
+        Self { symbols: pairs.symbols, ascii, stranger, merges, user_defined, size, common }
     }
 
     pub(super) fn encode(
@@ -106,7 +75,7 @@ impl Bpe {
         sink: &mut Sink<'_>,
         control: &Control,
     ) -> Result<()> {
-        if !self.common.cut || self.has_unused {
+        if !self.common.cut || matches!(self.merges, Merges::Unused { .. }) {
             return self.part(text, 0, scratch, sink, control);
         }
         let mut start = 0;
@@ -154,40 +123,72 @@ impl Bpe {
         control: &Control,
     ) -> Result<()> {
         let symbols = &mut scratch.symbols;
-        symbols.clear();
-        let mut at = 0;
-        while let Some(character) = text[at..].chars().next() {
-            let fixed = self.user_defined.as_ref().and_then(|trie| longest(trie, &text.as_bytes()[at..]));
-            let (bytes, id) = fixed
-                .unwrap_or_else(|| (character.len_utf8(), self.symbols.get(&character).copied().unwrap_or(STRANGER)));
-            symbols.push(Symbol { id, bytes: bytes as u32 });
-            at += bytes;
-        }
-        let mut halves: FxHashMap<u32, [Symbol; 2]> = FxHashMap::default();
-        if self.has_unused {
-            self.merger.merge_noting(symbols, control, |merged, left, right| {
-                if self.unused.get(merged as usize).is_some_and(|&bytes| bytes > 0) {
-                    halves.insert(merged, [left, right]);
+        self.symbols(text, symbols);
+        let mut taken = 0;
+        let mut take = |id: u32, end: u32| {
+            let from = std::mem::replace(&mut taken, end as usize);
+            if id < self.size && id != self.common.unknown && sink.spans.is_none() {
+                sink.ids.push(id);
+                sink.after_unknown = false;
+            } else {
+                let id = if id < self.size { id } else { self.common.unknown };
+                let place = symbols.bytes(from..end as usize);
+                self.common.take(id, &text.as_bytes()[place.clone()], start + place.start, sink);
+            }
+        };
+        let each = || symbols.ids.iter().map(|&id| Symbol { id, count: 1 }).collect::<Vec<_>>();
+        match &self.merges {
+            Merges::Ranked(table) => {
+                merge(table, &symbols.ids, control, |(id, end)| take(id, end))?;
+            }
+            Merges::Any(merger) => {
+                let (mut symbols, mut end) = (each(), 0);
+                merger.merge(&mut symbols, control)?;
+                for symbol in symbols {
+                    end += symbol.count;
+                    take(symbol.id, end);
                 }
-            })?;
-        } else {
-            self.merger.merge(symbols, control)?;
-        }
-        let mut at = 0;
-        let mut open: Vec<Symbol> = Vec::new();
-        for &symbol in &*symbols {
-            open.push(symbol);
-            while let Some(symbol) = open.pop() {
-                if let Some([left, right]) = halves.get(&symbol.id) {
-                    open.extend([*right, *left]);
-                    continue;
+            }
+            Merges::Unused { merger, unused } => {
+                let mut halves: FxHashMap<u32, [Symbol; 2]> = FxHashMap::default();
+                let (mut symbols, mut end) = (each(), 0);
+                merger.merge_noting(&mut symbols, control, |merged, left, right| {
+                    if unused[merged as usize] {
+                        halves.insert(merged, [left, right]);
+                    }
+                })?;
+                let mut open: Vec<Symbol> = Vec::new();
+                for symbol in symbols {
+                    open.push(symbol);
+                    while let Some(symbol) = open.pop() {
+                        if let Some([left, right]) = halves.get(&symbol.id) {
+                            open.extend([*right, *left]);
+                        } else {
+                            end += symbol.count;
+                            take(symbol.id, end);
+                        }
+                    }
                 }
-                let id = if symbol.id < self.size { symbol.id } else { self.common.unknown };
-                let end = at + symbol.bytes as usize;
-                self.common.take(id, &text.as_bytes()[at..end], start + at, sink);
-                at = end;
             }
         }
         Ok(())
+    }
+
+    /// The symbols that a text begins as.
+    fn symbols(&self, text: &str, symbols: &mut Symbols) {
+        symbols.clear();
+        let of = |character: char| {
+            let ascii = self.ascii.get(character as usize).copied();
+            ascii.unwrap_or_else(|| self.symbols.get(&character).copied().unwrap_or(self.stranger))
+        };
+        let Some(trie) = &self.user_defined else {
+            return text.chars().for_each(|character| symbols.push(of(character), character.len_utf8()));
+        };
+        let mut at = 0;
+        while let Some(character) = text[at..].chars().next() {
+            let (bytes, id) = longest(trie, &text.as_bytes()[at..]).unwrap_or((character.len_utf8(), of(character)));
+            symbols.push(id, bytes);
+            at += bytes;
+        }
     }
 }

@@ -8,13 +8,20 @@ use std::collections::BinaryHeap;
 use lmfast_base::{Control, Result};
 use rustc_hash::FxHashMap;
 
-use crate::model::{PATIENCE, Symbol};
+use crate::model::PATIENCE;
 
 /// The most symbols that are merged by scanning.
 const FEW: usize = 48;
 
 /// The value of a pair that does not merge.
 const NONE: u64 = u64::MAX;
+
+/// A symbol, and how many there were of what it was made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Symbol {
+    pub(crate) id: u32,
+    pub(crate) count: u32,
+}
 
 /// A merge of two symbols.
 #[derive(Debug, Clone, Copy)]
@@ -45,7 +52,12 @@ impl Merger {
 
     #[inline]
     fn get(&self, left: Symbol, right: Symbol) -> u64 {
-        self.pairs.get(&pack(left.id, right.id)).copied().unwrap_or(NONE)
+        self.pair(left.id, right.id)
+    }
+
+    #[inline]
+    fn pair(&self, left: u32, right: u32) -> u64 {
+        self.pairs.get(&pack(left, right)).copied().unwrap_or(NONE)
     }
 
     /// Merges what can be merged; can be cancelled.
@@ -55,6 +67,29 @@ impl Merger {
             return Ok(());
         }
         self.merge_noting(symbols, control, |_, _, _| ())
+    }
+
+    /// The last merge of symbols that become one; nothing that is one, if they do not.
+    pub(crate) fn last(&self, symbols: impl Iterator<Item = u32>) -> (u32, u32) {
+        let mut ids: Vec<u32> = symbols.collect();
+        let get = |ids: &[u32], at: usize| ids.get(at + 1).map_or(NONE, |&right| self.pair(ids[at], right));
+        let mut pairs: Vec<u64> = (0..ids.len()).map(|at| get(&ids, at)).collect();
+        loop {
+            let lowest = pairs.iter().map(|pair| pair >> 32).enumerate().min_by_key(|&(_, rank)| rank);
+            match (lowest.filter(|&(at, _)| pairs[at] != NONE), &ids[..]) {
+                (Some(_), &[left, right]) => return (left, right),
+                (Some((at, _)), _) => {
+                    ids[at] = pairs[at] as u32;
+                    ids.remove(at + 1);
+                    pairs.remove(at + 1);
+                    pairs[at] = get(&ids, at);
+                    if at > 0 {
+                        pairs[at - 1] = get(&ids, at - 1);
+                    }
+                }
+                (None, _) => return (u32::MAX, u32::MAX),
+            }
+        }
     }
 
     /// `pairs[i]` is the merge of `symbols[i]` and the next.
@@ -67,7 +102,7 @@ impl Merger {
             let length = symbols.len();
             let lowest = pairs[..length].iter().map(|pair| pair >> 32).enumerate().min_by_key(|&(_, rank)| rank);
             let Some((at, _)) = lowest.filter(|&(at, _)| pairs[at] != NONE) else { return };
-            symbols[at] = Symbol { id: pairs[at] as u32, bytes: symbols[at].bytes + symbols[at + 1].bytes };
+            symbols[at] = Symbol { id: pairs[at] as u32, count: symbols[at].count + symbols[at + 1].count };
             symbols.remove(at + 1);
             pairs.copy_within(at + 2..length, at + 1);
             pairs[length - 1] = NONE;
@@ -116,7 +151,7 @@ impl Merger {
             if pair == NONE || rank(pair) != lowest {
                 continue;
             }
-            symbols[at] = Symbol { id: pair as u32, bytes: symbols[at].bytes + symbols[right].bytes };
+            symbols[at] = Symbol { id: pair as u32, count: symbols[at].count + symbols[right].count };
             gone[right] = true;
             next[at] = next[right];
             if next[at] < length {
@@ -152,8 +187,8 @@ mod tests {
             let pairs =
                 (1..symbols.len()).filter_map(|end| find(symbols[end - 1], symbols[end]).map(|merge| (merge, end)));
             let Some((merge, end)) = pairs.min_by_key(|(merge, end)| (merge.rank, *end)) else { return };
-            let bytes = symbols[end - 1].bytes + symbols[end].bytes;
-            symbols.splice(end - 1..=end, [Symbol { id: merge.merged, bytes }]);
+            let count = symbols[end - 1].count + symbols[end].count;
+            symbols.splice(end - 1..=end, [Symbol { id: merge.merged, count }]);
         }
     }
 
@@ -166,7 +201,7 @@ mod tests {
             let merges: Vec<Merge> =
                 merges.into_iter().map(|(left, right, rank, merged)| Merge { left, right, rank, merged }).collect();
             let merger = Merger::new(merges.iter().copied());
-            let symbols: Vec<Symbol> = symbols.into_iter().map(|id| Symbol { id, bytes: 1 }).collect();
+            let symbols: Vec<Symbol> = symbols.into_iter().map(|id| Symbol { id, count: 1 }).collect();
             let (mut expected, mut few, mut many) = (symbols.clone(), symbols.clone(), symbols);
             naive(&merges, &mut expected);
             merger.merge_few(&mut few);

@@ -8,6 +8,7 @@
 
 mod bpe;
 mod merger;
+mod merges;
 mod normalizer;
 mod unigram;
 
@@ -20,6 +21,7 @@ use super::{Scratch, byte_token};
 use crate::format::sentencepiece::{Algorithm, Kind, Settings};
 use crate::vocabulary::Vocabulary;
 use bpe::Bpe;
+pub(crate) use merges::Pairs;
 use normalizer::{Normalizer, SPACE};
 pub(super) use unigram::Paths;
 use unigram::Unigram;
@@ -34,7 +36,7 @@ pub(crate) struct SentencePiece {
 #[derive(Debug)]
 enum Pieces {
     Unigram(Unigram),
-    Bpe(Bpe),
+    Bpe(Box<Bpe>),
 }
 
 /// What the algorithms have in common.
@@ -80,7 +82,7 @@ impl SentencePiece {
         };
         let pieces = match settings.algorithm {
             Algorithm::Unigram => Pieces::Unigram(Unigram::new(settings, vocabulary, common)?),
-            Algorithm::Bpe => Pieces::Bpe(Bpe::new(settings, vocabulary, common, user_defined()?)),
+            Algorithm::Bpe => Pieces::Bpe(Box::new(Bpe::new(settings, vocabulary, common, user_defined()?))),
         };
         Ok(Self { normalizer: Normalizer::new(settings, user_defined()?), pieces })
     }
