@@ -74,7 +74,7 @@ class Tokenizer(Codec):
         - `vocab.txt` of BERT: text is lower-cased, unless `tokenizer_config.json` beside it says otherwise.
         - `vocab.json` beside `merges.txt`, of GPT-2: either of them.
         - `*.model` of SentencePiece, Unigram or BPE: the ids and texts are those of its library. Control symbols and
-          the unknown piece are the special tokens. It cannot be saved as a `tokenizer.json`, which would be inexact.
+          the unknown piece are the special tokens.
 
         Args:
             path: The file, or a folder that holds one.
@@ -214,7 +214,13 @@ class Tokenizer(Codec):
         It has every step, but not the truncation and the padding of the file that was read, which `tokenizers` would
         apply to every text.
 
+        A SentencePiece model becomes BPE on characters, with the same ids for every text. What `tokenizers` would do
+        otherwise is refused: Unigram, a table of the normalizer as nmt_nfkc has it (identity has none), unused pieces,
+        user-defined pieces of more than a character where spaces are put or left out, pieces of one score whose order
+        matters. An unknown piece is decoded as it is spelled, and of U+2581 at the beginning of a text one is left out.
+
         Raises:
+            ValueError: A `tokenizer.json` cannot say exactly what this tokenizer does; the message names what.
             OSError: The file cannot be written; what was there is untouched.
         """
         self._core.save(path)

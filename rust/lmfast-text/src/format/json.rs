@@ -46,7 +46,7 @@ pub(crate) enum Model {
         unk_id: Option<u32>,
         byte_fallback: bool,
     },
-    /// Of a `SentencePiece` file, with steps of its own around it; a `tokenizer.json` cannot hold it.
+    /// Of a `SentencePiece` file, with steps of its own around it; written as BPE where that is the same.
     SentencePiece(Box<sentencepiece::Settings>),
     WordLevel {
         /// What stands for other words; none if the vocabulary does not have it.
@@ -190,6 +190,9 @@ impl Definition {
     /// # Errors
     /// Says why there can be none.
     pub(crate) fn write(&self, batching: &Batching) -> Result<String, String> {
+        if let Model::SentencePiece(settings) = &self.model {
+            return self.without_sentencepiece(settings)?.write(batching);
+        }
         let file = File {
             version: "1.0",
             truncation: batching.truncation.as_ref(),
@@ -232,13 +235,7 @@ impl Definition {
                 byte_fallback: *byte_fallback,
             },
             Model::WordLevel { unk_token } => FileModel::WordLevel { vocab, unk_token },
-            Model::SentencePiece(_) => {
-                return Err(
-                    "a tokenizer.json cannot hold a SentencePiece model exactly, for tokenizers normalizes text, \
-                            adds up scores and settles ties otherwise; keep the .model file, which lmfast reads"
-                        .to_owned(),
-                );
-            }
+            Model::SentencePiece(_) => return Err("it has to be made a BPE model first".to_owned()),
         })
     }
 }

@@ -2,6 +2,7 @@
 
 mod batching;
 pub mod components;
+mod from_sentencepiece;
 mod json;
 mod known;
 mod lists;
