@@ -39,6 +39,9 @@ trait Id: Pod + Send {
 
     /// The ids themselves, if they are written in 32 bits.
     fn wide(ids: &mut Vec<Self>) -> Option<&mut Vec<u32>>;
+
+    /// What is written of ids, which may be gone then.
+    fn take(ids: &mut Vec<u32>) -> Vec<Self>;
 }
 
 impl Id for u16 {
@@ -49,6 +52,10 @@ impl Id for u16 {
     fn wide(_: &mut Vec<Self>) -> Option<&mut Vec<u32>> {
         None
     }
+
+    fn take(ids: &mut Vec<u32>) -> Vec<Self> {
+        ids.iter().map(|&id| Self::of(id)).collect()
+    }
 }
 
 impl Id for u32 {
@@ -58,6 +65,10 @@ impl Id for u32 {
 
     fn wide(ids: &mut Vec<Self>) -> Option<&mut Vec<u32>> {
         Some(ids)
+    }
+
+    fn take(ids: &mut Vec<u32>) -> Vec<Self> {
+        std::mem::take(ids)
     }
 }
 
@@ -116,13 +127,15 @@ impl Tokenizer {
             return Ok((ids, offsets));
         }
         threads::pool(Some(threads))?.install(|| {
-            let encode = |chunk: Chunk| {
+            let encode = |wide: &mut Vec<u32>, chunk: Chunk| {
+                wide.clear();
                 // What is not written takes no memory.
-                let mut ids = Vec::with_capacity(LARGE / 2);
-                let ends = self.encode_chunk(texts, &chunk, options, &mut ids, control)?;
-                Ok((ids, ends))
+                wide.reserve(LARGE / 2);
+                let ends = self.encode_chunk(texts, &chunk, options, wide, control)?;
+                Ok((I::take(wide), ends))
             };
-            let parts: Vec<(Vec<u32>, Vec<usize>)> = chunks.into_par_iter().map(encode).collect::<Result<_>>()?;
+            let parts: Vec<(Vec<I>, Vec<usize>)> =
+                chunks.into_par_iter().map_init(Vec::new, encode).collect::<Result<_>>()?;
             let count = parts.iter().map(|(ids, _)| ids.len()).sum();
             // Each thread is the first to write its part.
             let mut ids = zeros_in_pages(count);
@@ -135,9 +148,7 @@ impl Tokenizer {
                 rest = behind;
             }
             copies.into_par_iter().for_each(|(part, to)| {
-                for (to, id) in to.iter_mut().zip(part) {
-                    *to = I::of(id);
-                }
+                to.copy_from_slice(&part);
             });
             Ok((ids, offsets))
         })
