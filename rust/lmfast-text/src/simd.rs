@@ -59,6 +59,15 @@ pub(crate) fn masks(window: &[u8; WINDOW]) -> Masks {
     Masks::portable(window)
 }
 
+/// For each byte whether it is one of some ASCII characters.
+#[inline]
+pub(crate) fn any_of(window: &[u8; WINDOW], characters: &[u8]) -> u64 {
+    #[cfg(target_arch = "x86_64")]
+    return x86::any_of(window, characters);
+    #[cfg(not(target_arch = "x86_64"))]
+    Masks::any_of(window, characters)
+}
+
 /// [`tile_by`] what the processor has.
 #[inline]
 pub(crate) fn tile<S: Scheme>(scheme: &S, text: &str, ends: &mut Ends) {
@@ -119,6 +128,28 @@ mod x86 {
             && std::arch::is_x86_feature_detected!("avx512f")
             && std::arch::is_x86_feature_detected!("avx512bw")
             && std::arch::is_x86_feature_detected!("avx512vbmi2")
+    }
+
+    /// [`Masks::any_of`] by SSE2, which every x86-64 has.
+    #[inline]
+    pub(super) fn any_of(window: &[u8; WINDOW], characters: &[u8]) -> u64 {
+        #[target_feature(enable = "sse2")]
+        #[inline]
+        fn inner(window: &[u8; WINDOW], characters: &[u8]) -> u64 {
+            let mut found = 0;
+            for (index, bytes) in window.as_chunks::<16>().0.iter().enumerate() {
+                // SAFETY: there are 16 bytes, and the load needs no alignment.
+                let bytes = unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) };
+                let mut any = _mm_setzero_si128();
+                for &character in characters {
+                    any = _mm_or_si128(any, _mm_cmpeq_epi8(bytes, _mm_set1_epi8(character as i8)));
+                }
+                found |= (_mm_movemask_epi8(any) as u64) << (16 * index);
+            }
+            found
+        }
+        // SAFETY: SSE2 belongs to every x86-64.
+        unsafe { inner(window, characters) }
     }
 
     struct Avx2;

@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use bytemuck::{Pod, Zeroable};
-use lmfast_base::{Pages, prefetch};
+use lmfast_base::Pages;
 
 /// The longest word that is kept, in bytes.
 pub(crate) const LONGEST: usize = 64;
@@ -76,12 +76,6 @@ fn range(start: u32, length: u16) -> Range<usize> {
 }
 
 impl WordCache {
-    /// Asks for the memory of a word that is soon to be looked up.
-    #[inline]
-    pub(crate) fn prepare(&self, hash: u64) {
-        prefetch(&self.places, place(hash));
-    }
-
     /// What is kept under a word and its number. `hash` is theirs.
     #[inline]
     pub(crate) fn get(&self, word: &[u8], number: u16, hash: u64) -> Option<&[u32]> {

@@ -44,7 +44,8 @@ pub(crate) enum ModelEncoder {
 pub(crate) struct Scratch {
     pub(crate) bpe: bpe::Scratch,
     words: cache::WordCache,
-    lines: lines::Lines,
+    lines: lines::ShortLines,
+    long_lines: lines::LongLines,
     short_words: bert_fast::ShortWords,
     symbols: Symbols,
     lattice: unigram::Lattice,

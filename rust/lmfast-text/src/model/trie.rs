@@ -27,7 +27,7 @@ struct Cell {
 }
 
 /// The strings.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Trie {
     cells: Vec<Cell>,
 }

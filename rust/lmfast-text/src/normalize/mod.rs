@@ -6,7 +6,7 @@
 
 mod alignment;
 mod bert;
-mod precompiled;
+pub(crate) mod precompiled;
 
 use lmfast_base::Result;
 use unicode_normalization_alignments::char::is_combining_mark;

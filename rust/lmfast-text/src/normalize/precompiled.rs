@@ -52,21 +52,72 @@ impl CharsMap {
     pub fn longest(&self, text: &str) -> Option<(usize, &str)> {
         let mut longest = None;
         self.walk(text.as_bytes(), |length, value| {
-            longest = Some((length, value));
+            if text.is_char_boundary(length) {
+                longest = Some((length, value));
+            }
             None::<u32>
         });
         longest.and_then(|(length, value)| Some((length, self.at(value)?)))
     }
 
-    /// Whether any key begins with these bytes.
-    pub(crate) fn has_keys_from(&self, bytes: &[u8]) -> bool {
-        let mut place = self.units.first().map_or(0, |&unit| offset(unit));
-        bytes.iter().all(|&byte| {
-            place ^= u32::from(byte);
-            let unit = self.units.get(place as usize).copied().unwrap_or(1 << 31);
-            place ^= offset(unit);
-            unit & (1 << 31 | 0xFF) == u32::from(byte)
-        })
+    /// Calls `found` with each character that keys have at a place, the number of characters before it, and whether keys
+    /// end there and go on there, in no certain order. Gives whether those are all: not if the array is damaged so that
+    /// keys have no end.
+    pub(crate) fn characters(&self, mut found: impl FnMut(char, usize, bool, bool)) -> bool {
+        // The units with a byte for a label, by the place that this byte leads to them from.
+        let size = self.units.len().next_multiple_of(256);
+        let labelled = || (0..).zip(&self.units).filter(|&(_, unit)| unit >> 31 == 0);
+        let from = |place: u32, unit: u32| (place ^ (unit & 0xFF)) as usize;
+        let mut ends = vec![0_u32; size + 1];
+        labelled().for_each(|(place, &unit)| ends[from(place, unit) + 1] += 1);
+        for at in 0..size {
+            ends[at + 1] += ends[at];
+        }
+        let mut units = vec![0_u32; self.units.len()];
+        let mut next = ends.clone();
+        for (place, &unit) in labelled() {
+            let slot = &mut next[from(place, unit)];
+            units[*slot as usize] = place;
+            *slot += 1;
+        }
+        let children = |place: u32| {
+            let range = ends.get(place as usize..).and_then(|ends| ends.first_chunk::<2>());
+            range.map_or(0..0, |&[start, end]| start as usize..end as usize)
+        };
+        let mut steps = 16 * self.units.len();
+        // Places that children are led to from, the characters before them, and the bits of one that has begun with how
+        // many bytes it lacks.
+        let mut open = vec![(offset(self.units[0]), 0, 0, 0)];
+        while let Some((place, before, bits, lacking)) = open.pop() {
+            for &child in &units[children(place)] {
+                let unit = self.units[child as usize];
+                // No byte of a key is 0.
+                let label = unit & 0xFF;
+                if label == 0 {
+                    continue;
+                }
+                if steps == 0 {
+                    return false;
+                }
+                steps -= 1;
+                let (bits, lacking) = match (lacking, label) {
+                    (0, ..0x80) => (label, 0),
+                    (0, ..0xE0) => (label & 0x1F, 1),
+                    (0, ..0xF0) => (label & 0x0F, 2),
+                    (0, _) => (label & 0x07, 3),
+                    (lacking, _) => (bits << 6 | label & 0x3F, lacking - 1),
+                };
+                let next = child ^ offset(unit);
+                if lacking == 0
+                    && let Some(character) = char::from_u32(bits)
+                {
+                    let goes_on = units[children(next)].iter().any(|&unit| self.units[unit as usize] & 0xFF != 0);
+                    found(character, before, unit >> 8 & 1 == 1, goes_on);
+                }
+                open.push((next, before + usize::from(lacking == 0), bits, lacking));
+            }
+        }
+        true
     }
 
     /// Calls `found` with the length and the value of each key that `text` begins with, the shortest first, until it
@@ -126,14 +177,34 @@ pub(crate) mod tests {
 
     /// A table of one key, `from`, an ASCII character.
     pub(crate) fn one_key(from: u8, to: &str) -> Vec<u8> {
-        let mut units = vec![0_u32; 1024];
+        table(&[(std::str::from_utf8(&[from]).expect("is ASCII"), to)])
+    }
+
+    /// A table of keys and what they become. Every node has 256 units for its children.
+    pub(crate) fn table(keys: &[(&str, &str)]) -> Vec<u8> {
+        let mut units = vec![0_u32; 512];
         units[0] = 256 << 10;
-        let child = 256 ^ u32::from(from);
-        units[child as usize] = u32::from(from) | 1 << 8 | (child ^ 512) << 10;
-        units[512] = 1 << 31 | 2;
+        let mut replacements = String::from("x\0");
+        for (key, becomes) in keys {
+            let mut base = 256;
+            for (at, byte) in key.bytes().enumerate() {
+                let child = base ^ usize::from(byte);
+                if units[child] == 0 {
+                    units[child] = u32::from(byte) | ((child ^ units.len()) as u32) << 10;
+                    units.resize(units.len() + 256, 0);
+                }
+                base = child ^ (units[child] >> 10) as usize;
+                if at + 1 == key.len() {
+                    units[child] |= 1 << 8;
+                    units[base] = 1 << 31 | replacements.len() as u32;
+                }
+            }
+            replacements.push_str(becomes);
+            replacements.push('\0');
+        }
         let mut bytes = (units.len() as u32 * 4).to_le_bytes().to_vec();
         bytes.extend(units.iter().flat_map(|unit| unit.to_le_bytes()));
-        bytes.extend(format!("x\0{to}\0").into_bytes());
+        bytes.extend(replacements.into_bytes());
         bytes
     }
 
@@ -145,6 +216,22 @@ pub(crate) mod tests {
         let mut all = String::new();
         map.parts("xa\u{301}", |part, becomes| all.push_str(becomes.unwrap_or(part)));
         assert_eq!(all, "xbc");
+    }
+
+    #[test]
+    fn the_characters_of_keys_are_listed() {
+        let map = CharsMap::new(&one_key(b'a', "bc")).expect("is well-formed");
+        let mut found = Vec::new();
+        assert!(map.characters(|character, before, ends, goes_on| found.push((character, before, ends, goes_on))));
+        assert_eq!(found, [('a', 0, true, false)]);
+        // The child leads back to itself.
+        let mut endless = vec![0_u32; 1024];
+        endless[0] = 256 << 10;
+        let child = 256 ^ u32::from(b'a');
+        endless[child as usize] = u32::from(b'a') | 1 << 8 | u32::from(b'a') << 10;
+        let mut bytes = 4096_u32.to_le_bytes().to_vec();
+        bytes.extend(endless.iter().flat_map(|unit| unit.to_le_bytes()));
+        assert!(!CharsMap::new(&bytes).expect("has an array").characters(|_, _, _, _| {}));
     }
 
     #[test]
@@ -161,7 +248,7 @@ pub(crate) mod tests {
         for at in 4..bytes.len() - 5 {
             bytes[at] ^= 0xFF;
             if let Ok(map) = CharsMap::new(&bytes) {
-                let _ = (map.replacement("abc"), map.longest("abc"));
+                let _ = (map.replacement("abc"), map.longest("abc"), map.characters(|_, _, _, _| {}));
             }
             bytes[at] ^= 0xFF;
         }

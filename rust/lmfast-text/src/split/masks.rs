@@ -68,6 +68,19 @@ impl Masks {
         all
     }
 
+    /// For each byte whether it is one of some ASCII characters.
+    #[cfg_attr(target_arch = "x86_64", allow(dead_code, reason = "what tests compare vectors with"))]
+    pub(crate) fn any_of(window: &[u8; WINDOW], characters: &[u8]) -> u64 {
+        let mut found = 0;
+        for (index, word) in window.as_chunks::<8>().0.iter().enumerate() {
+            let word = u64::from_le_bytes(*word);
+            let equal = |&byte: &u8| between(word & !HIGH, byte, byte);
+            let any = characters.iter().map(equal).fold(0, |one, other| one | other);
+            found |= gather(any & !word) << (8 * index);
+        }
+        found
+    }
+
     /// Clears the bits of bytes that are not ASCII in all other masks.
     #[inline]
     pub(crate) fn ascii_only(self) -> Self {
@@ -131,6 +144,21 @@ mod tests {
                 window[place] = byte;
                 assert_eq!(Masks::of(&window), naive(&window), "{byte} at {place}");
                 assert_eq!(Masks::portable(&window), naive(&window), "{byte} at {place}");
+            }
+        }
+    }
+
+    #[test]
+    fn some_characters_among_all_bytes() {
+        for byte in 0..=255_u8 {
+            for place in 0..WINDOW {
+                let mut window = [b'a'; WINDOW];
+                window[place] = byte;
+                for characters in [&[0, 0x7F][..], b" ", b"\t\n\r ", b""] {
+                    let expected = u64::from(characters.contains(&byte)) << place;
+                    assert_eq!(Masks::any_of(&window, characters), expected, "{byte} at {place}");
+                    assert_eq!(crate::simd::any_of(&window, characters), expected, "{byte} at {place}");
+                }
             }
         }
     }

@@ -4,19 +4,22 @@
 //! unknown the bytes are taken, or neighbours made one (`SentencePieceProcessor::PopulateSentencePieceText`).
 //!
 //! No piece crosses a place where U+2581 follows another character, if none has it so inside. Then what lies between,
-//! a word, is made into pieces by itself, and remembered.
+//! a word, is made into pieces by itself, and remembered; by Unigram [as it is spelled in the text](text), so that words
+//! met before are not normalized again.
 
 mod bpe;
 mod merger;
 mod merges;
 mod normalizer;
+mod quiet;
+mod text;
 mod unigram;
+mod units;
 
 use std::ops::Range;
 
 use lmfast_base::{Control, Error, Result};
 
-use super::trie::Trie;
 use super::{Scratch, byte_token};
 use crate::format::sentencepiece::{Algorithm, Kind, Settings};
 use crate::vocabulary::Vocabulary;
@@ -66,11 +69,7 @@ impl SentencePiece {
                 .iter()
                 .filter(move |&(_, id)| settings.pieces.get(id as usize).is_some_and(|piece| piece.kind == wanted))
         };
-        let user_defined = || -> std::result::Result<Option<Trie>, String> {
-            let pieces: Vec<(&[u8], u32)> =
-                of_kind(Kind::UserDefined).map(|(piece, id)| (piece.as_bytes(), id)).collect();
-            if pieces.is_empty() { Ok(None) } else { Trie::new(pieces).map(Some) }
-        };
+        let user_defined: Vec<(&str, u32)> = of_kind(Kind::UserDefined).collect();
         let is_inside = |piece: &str| piece.trim_start_matches(SPACE).contains(SPACE);
         let text_kinds = [Kind::Normal, Kind::UserDefined, Kind::Unused];
         let common = Common {
@@ -80,11 +79,15 @@ impl SentencePiece {
                 .then(|| Box::new(std::array::from_fn(|byte| vocabulary.id(&byte_token(byte as u8)).unwrap_or(0)))),
             cut: !text_kinds.iter().any(|&kind| of_kind(kind).any(|(piece, _)| is_inside(piece))),
         };
+        let normalizer = Normalizer::new(settings, &user_defined)?;
         let pieces = match settings.algorithm {
             Algorithm::Unigram => Pieces::Unigram(Unigram::new(settings, vocabulary, common)?),
-            Algorithm::Bpe => Pieces::Bpe(Box::new(Bpe::new(settings, vocabulary, common, user_defined()?))),
+            Algorithm::Bpe => {
+                let user_defined = normalizer.user_defined.clone();
+                Pieces::Bpe(Box::new(Bpe::new(settings, vocabulary, common, user_defined)))
+            }
         };
-        Ok(Self { normalizer: Normalizer::new(settings, user_defined()?), pieces })
+        Ok(Self { normalizer, pieces })
     }
 
     /// Appends the ids of a whole text and, where asked, the bytes that each comes from.
@@ -96,11 +99,20 @@ impl SentencePiece {
         spans: Option<&mut Vec<Range<usize>>>,
         control: &Control,
     ) -> Result<()> {
+        if let (Pieces::Unigram(unigram), Some(separators), None) = (&self.pieces, self.normalizer.separators(), &spans)
+            && unigram.cuts()
+        {
+            if u32::try_from(text.len()).is_err() {
+                return Err(long_text());
+            }
+            let mut sink = Sink { ids, spans: None, after_unknown: false };
+            return unigram.encode_text(text, &self.normalizer, separators, scratch, &mut sink, control);
+        }
         let mut normalized = std::mem::take(&mut scratch.text);
         let mut origins = Vec::new();
         self.normalizer.apply(text, &mut normalized, spans.is_some().then_some(&mut origins));
         if u32::try_from(normalized.len()).is_err() {
-            return Err(Error::invalid("a text of more than 4 GiB: cut it into documents"));
+            return Err(long_text());
         }
         if let Some(spans) = spans {
             let before = spans.len();
@@ -123,6 +135,10 @@ impl SentencePiece {
             Pieces::Bpe(bpe) => bpe.encode(normalized, scratch, sink, control),
         }
     }
+}
+
+fn long_text() -> Error {
+    Error::invalid("a text of more than 4 GiB: cut it into documents")
 }
 
 impl Common {

@@ -4,6 +4,7 @@
 //! replaced, else one character stays. Of runs of spaces one is left, and none at the ends, if the model says so; a
 //! space is put before, and spaces become U+2581.
 
+use super::quiet::Quiet;
 use crate::format::sentencepiece::Settings;
 use crate::model::trie::{NONE, Trie};
 use crate::normalize::CharsMap;
@@ -15,42 +16,47 @@ pub(crate) const SPACE: &str = "\u{2581}";
 #[derive(Debug)]
 pub(super) struct Normalizer {
     chars_map: Option<CharsMap>,
-    user_defined: Option<Trie>,
-    add_dummy_prefix: bool,
-    remove_extra_whitespaces: bool,
+    pub(super) user_defined: Option<Trie>,
+    pub(super) add_dummy_prefix: bool,
+    pub(super) remove_extra_whitespaces: bool,
     escape_whitespaces: bool,
-    /// ASCII characters that stay as they are where another one follows.
-    plain: [bool; 256],
-    /// Those that become a space there.
-    spaces: [bool; 256],
+    quiet: Quiet,
+}
+
+/// What a part of a text between separators becomes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    /// Characters that are no spaces.
+    Word,
+    /// With spaces among them or around, or nothing at all.
+    Spaced,
+    /// With U+2581 in it, so that it may be one word with what stands around.
+    Joined,
 }
 
 impl Normalizer {
-    pub(super) fn new(settings: &Settings, user_defined: Option<Trie>) -> Self {
-        let chars_map = settings.chars_map.clone();
+    /// # Errors
+    /// Says that the user-defined pieces are too many.
+    pub(super) fn new(settings: &Settings, user_defined: &[(&str, u32)]) -> Result<Self, String> {
+        let pieces = user_defined.iter().map(|&(piece, id)| (piece.as_bytes(), id));
         let mut normalizer = Self {
-            chars_map,
-            user_defined,
+            chars_map: settings.chars_map.clone(),
+            user_defined: if user_defined.is_empty() { None } else { Some(Trie::new(pieces)?) },
             add_dummy_prefix: settings.add_dummy_prefix,
             remove_extra_whitespaces: settings.remove_extra_whitespaces,
             escape_whitespaces: settings.escape_whitespaces,
-            plain: [false; 256],
-            spaces: [false; 256],
+            quiet: Quiet::default(),
         };
-        for byte in 0..0x80_u8 {
-            let text = [byte];
-            let begins_piece =
-                normalizer.user_defined.as_ref().is_some_and(|trie| trie.walk(Trie::ROOT, &text).is_some());
-            let begins_key = |map: &CharsMap| (0..0x80).any(|next| map.has_keys_from(&[byte, next]));
-            let alone = !begins_piece && !normalizer.chars_map.as_ref().is_some_and(begins_key);
-            let becomes = std::str::from_utf8(&text).map_or((false, false), |text| {
-                let becomes = normalizer.step(text);
-                (becomes == (text, 1), becomes == (" ", 1))
-            });
-            normalizer.plain[usize::from(byte)] = alone && becomes.0 && !becomes.1;
-            normalizer.spaces[usize::from(byte)] = alone && becomes.1;
-        }
-        normalizer
+        let user_defined = user_defined.iter().map(|&(piece, _)| piece);
+        let becomes = |text: &str, what: &str| normalizer.step(text).0 == what;
+        normalizer.quiet = Quiet::new(settings.chars_map.as_ref(), user_defined, becomes);
+        Ok(normalizer)
+    }
+
+    /// ASCII characters that become spaces wherever they stand, so that what lies between them becomes what it does by
+    /// itself; nothing where the space is none.
+    pub(super) fn separators(&self) -> Option<&[u8]> {
+        (self.escape_whitespaces && self.quiet.is_separator(b' ')).then_some(&self.quiet.separators)
     }
 
     /// What the beginning of a text becomes, and its bytes.
@@ -81,20 +87,63 @@ impl Normalizer {
         if at == text.len() {
             return;
         }
-        out.text.reserve(text.len() + text.len() / 2);
-        let space = if self.escape_whitespaces { SPACE } else { " " };
         if self.add_dummy_prefix {
-            out.push(space, at);
+            out.push(self.space(), at);
         }
-        let mut after_space = self.remove_extra_whitespaces;
+        self.finish(text, at, self.remove_extra_whitespaces, &mut out);
+    }
+
+    /// Writes what the rest of a text becomes, from a separator on that follows a word, and a space if `after_space`.
+    pub(super) fn apply_rest(&self, text: &str, from: usize, after_space: bool, becomes: &mut String) {
+        becomes.clear();
+        if after_space {
+            becomes.push_str(self.space());
+        }
+        self.finish(text, from, after_space, &mut Output { text: becomes, origins: None });
+    }
+
+    /// Appends what a part of a text between separators becomes, its spaces as such.
+    pub(super) fn part(&self, text: &str, becomes: &mut String) -> Part {
+        let before = becomes.len();
+        self.run(text, 0, false, " ", &mut Output { text: becomes, origins: None });
+        let becomes = &becomes[before..];
+        if becomes.contains(SPACE) {
+            Part::Joined
+        } else if becomes.is_empty() || becomes.as_bytes().contains(&b' ') {
+            Part::Spaced
+        } else {
+            Part::Word
+        }
+    }
+
+    fn space(&self) -> &'static str {
+        if self.escape_whitespaces { SPACE } else { " " }
+    }
+
+    /// Appends what a text becomes from a place on, without spaces at its end.
+    fn finish(&self, text: &str, from: usize, after_space: bool, out: &mut Output<'_>) {
+        let space = self.space();
+        out.text.reserve((text.len() - from) * 3 / 2);
+        self.run(text, from, after_space, space, out);
+        let mut end = text.len();
+        while self.remove_extra_whitespaces && out.text.ends_with(space) {
+            end = out.truncate(out.text.len() - space.len()).unwrap_or(end);
+        }
+        if let Some(origins) = &mut out.origins {
+            origins.push(end);
+        }
+    }
+
+    /// Appends what a text becomes from a place on.
+    fn run(&self, text: &str, mut at: usize, mut after_space: bool, space: &str, out: &mut Output<'_>) {
         while at < text.len() {
-            let run = self.unchanged(text, at);
+            let run = self.quiet.run(text, at);
             if run > at {
                 out.copy(&text[at..run], at);
                 (at, after_space) = (run, false);
                 continue;
             }
-            if self.spaces[usize::from(text.as_bytes()[at])] && text.as_bytes().get(at + 1).is_none_or(u8::is_ascii) {
+            if self.quiet.is_separator(text.as_bytes()[at]) {
                 if !after_space {
                     out.push(space, at);
                     after_space = self.remove_extra_whitespaces;
@@ -117,35 +166,6 @@ impl Normalizer {
             }
             at += length;
         }
-        let mut end = text.len();
-        while self.remove_extra_whitespaces && out.text.ends_with(space) {
-            end = out.truncate(out.text.len() - space.len()).unwrap_or(end);
-        }
-        if let Some(origins) = out.origins {
-            origins.push(end);
-        }
-    }
-
-    /// The end of the characters from a place on that stay as they are, spaces aside.
-    fn unchanged(&self, text: &str, from: usize) -> usize {
-        let (bytes, mut at) = (text.as_bytes(), from);
-        while let Some(&byte) = bytes.get(at) {
-            let before_ascii = bytes.get(at + 1).is_none_or(u8::is_ascii);
-            if before_ascii && self.plain[usize::from(byte)] {
-                at += 1;
-            } else if before_ascii && self.spaces[usize::from(byte)] {
-                break;
-            } else {
-                let rest = &text[at..];
-                let character = rest.chars().next().map_or(0, char::len_utf8);
-                let (becomes, length) = self.step(rest);
-                if length != character || becomes != &rest[..character] || byte == b' ' {
-                    break;
-                }
-                at += character;
-            }
-        }
-        at
     }
 }
 

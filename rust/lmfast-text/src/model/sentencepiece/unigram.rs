@@ -1,13 +1,14 @@
 //! Unigram as in `SentencePiece` (`unigram::Model::EncodeOptimized` of its `unigram_model.cc`), with its arithmetic.
 //!
 //! There the sums of scores are 32-bit floats that run on from the beginning of the text, so that the rounding decides
-//! between paths of nearly equal sums. Release 0.2.3, whose ids these are, takes a sum below [`LOWEST`], met where a token
-//! may begin, from all sums, and gives a user-defined piece a tenth for every byte but one. Just this is done where the ids of a word cannot be [remembered](Known); they are used again where
-//! that is certain to give the same:
+//! between paths of nearly equal sums. Release 0.2.3, whose ids these are, takes a sum below [`LOWEST`], met where a
+//! token may begin, from all sums, and gives a user-defined piece a tenth for every byte but one. Just this is done
+//! where the ids of a word cannot be [remembered](Known); they are used again where that is certain to give the same:
 //!
-//! 1. By how much the best path of a word is better than the second best is found in 64 bits. In 32 bits, a path of n
-//!    tokens ends within n/2 units in the last place of its true sum, whatever was added before, and so does each
-//!    beginning of it: a gap of more than n units lets the same path win.
+//! 1. By how much, at each place on the best path of a word, this is better than what gets there by another token is
+//!    found in 64 bits. In 32 bits, a path of n tokens ends within n/2 units in the last place of its true sum, whatever
+//!    was added before, and so does each beginning of it: where all those gaps are of more than n units, the path wins
+//!    at one place after the other.
 //! 2. Otherwise the word is looked up under the exponent and the last bit of the sum before it. All sums within the word
 //!    are then what they were, but for an even number of units in the last place, and all rounding is the same. That
 //!    holds as long as no sum has another exponent.
@@ -20,7 +21,7 @@ use super::{Common, Sink};
 use crate::format::sentencepiece::{Kind, Settings};
 use crate::model::cache::{LONGEST, WordCache, hash};
 use crate::model::characters::word_length;
-use crate::model::lines::{self, Lines};
+use crate::model::lines::LongLines;
 use crate::model::trie::{NONE, Trie};
 use crate::model::{PATIENCE, Scratch};
 use crate::vocabulary::Vocabulary;
@@ -34,24 +35,13 @@ const LOWEST: f32 = -100_000.0;
 /// No path leads here.
 const NOWHERE: u32 = u32::MAX;
 
-/// How many words are asked for at a time.
-const AHEAD: usize = 16;
-
-/// A word that is soon to be looked up.
-#[derive(Debug, Clone, Copy, Default)]
-struct Word {
-    start: usize,
-    length: usize,
-    /// Nothing if it is too long for one.
-    key: Option<lines::Key>,
-}
-
 /// The model.
 #[derive(Debug)]
 pub(super) struct Unigram {
     common: Common,
     trie: Trie,
-    /// By id; that of the unknown piece is that of an unknown character.
+    /// By id; that of the unknown piece is that of an unknown character, and so is that of a byte that begins one, while
+    /// those of its other bytes are 0. The last is no token's, and 0.
     scores: Vec<f32>,
     /// The most bytes of a token.
     longest: usize,
@@ -76,27 +66,33 @@ struct End {
     id: u32,
 }
 
-/// The two best paths to a place.
+/// The best path to a place, and the best of those that end with another token.
 #[derive(Debug, Clone, Copy)]
 struct TwoBest {
     best: f64,
     second: f64,
-    start: u32,
-    id: u32,
+    /// Where the last token begins, above 32 bits, and its id.
+    token: u64,
 }
 
 impl TwoBest {
-    const NOWHERE: Self = Self { best: f64::NEG_INFINITY, second: f64::NEG_INFINITY, start: NOWHERE, id: 0 };
+    const NOWHERE: Self = Self { best: f64::NEG_INFINITY, second: f64::NEG_INFINITY, token: 0 };
 
+    /// Nothing here is a branch, which no processor could foresee.
     #[inline]
-    fn offer(&mut self, before: Self, score: f32, start: u32, id: u32) {
-        let (best, second) = (before.best + f64::from(score), before.second + f64::from(score));
-        if best > self.best || self.start == NOWHERE {
-            *self = Self { best, second: self.best.max(second), start, id };
-        } else {
-            self.second = self.second.max(best);
-        }
+    fn offer(&mut self, sum: f64, token: u64) {
+        let Self { best, second, token: before } = *self;
+        *self = Self {
+            best: max(best, sum),
+            second: max(second, if sum > best { best } else { sum }),
+            token: std::hint::select_unpredictable(sum > best, token, before),
+        };
     }
+}
+
+#[inline]
+fn max(one: f64, other: f64) -> f64 {
+    if one > other { one } else { other }
 }
 
 /// What is remembered of a word: two bounds, its ids, and its path where that differs because of what is unknown.
@@ -129,13 +125,26 @@ impl Unigram {
             Kind::Unknown => lowest - UNKNOWN_PENALTY,
             _ => settings.pieces[id as usize].score,
         };
-        let scores: Vec<f32> = vocabulary.iter().map(score).collect();
+        let mut scores: Vec<f32> = vocabulary.iter().map(score).chain([0.0]).collect();
+        if let Some(bytes) = &common.bytes {
+            for (byte, &id) in (0..=u8::MAX).zip(&**bytes) {
+                let begins_character = byte & 0xC0 != 0x80;
+                if let Some(score) = scores.get_mut(id as usize) {
+                    *score = if begins_character { lowest - UNKNOWN_PENALTY } else { 0.0 };
+                }
+            }
+        }
         let is_text = |id: u32| matches!(kind(id), Kind::Normal | Kind::UserDefined);
         let pieces: Vec<(&[u8], u32)> =
             vocabulary.iter().filter(|&(_, id)| is_text(id)).map(|(piece, id)| (piece.as_bytes(), id)).collect();
         // An unknown character has at most 4.
         let longest = pieces.iter().map(|(piece, _)| piece.len()).max().unwrap_or(0).max(4);
         Ok(Self { trie: Trie::new(pieces)?, scores, longest, common })
+    }
+
+    /// Whether words are made into pieces apart.
+    pub(super) fn cuts(&self) -> bool {
+        self.common.cut
     }
 
     pub(super) fn encode(
@@ -145,57 +154,87 @@ impl Unigram {
         sink: &mut Sink<'_>,
         control: &Control,
     ) -> Result<()> {
-        let Scratch { words, lines, paths, .. } = scratch;
         if !self.common.cut || sink.spans.is_some() {
-            return self.search(text, 0.0, paths, sink, control).map(|_| ());
+            return self.search(text, 0.0, &mut scratch.paths, sink, control).map(|_| ());
         }
-        let (mut start, mut sum) = (0, 0.0);
-        let mut next = [Word::default(); AHEAD];
-        while start < text.len() {
-            control.check()?;
-            let mut count = 0;
-            while count < AHEAD && start < text.len() {
-                let length = word_length(&text[start..]);
-                let key = (length <= lines::LONGEST).then(|| lines::key(text.as_bytes(), start, length));
-                match &key {
-                    Some(key) => lines.prepare(key),
-                    None if length <= LONGEST => words.prepare(hash(&text.as_bytes()[start..start + length], 0)),
-                    None => {}
-                }
-                next[count] = Word { start, length, key };
-                (start, count) = (start + length, count + 1);
-            }
-            for Word { start, length, key } in &next[..count] {
-                let word = &text[*start..start + length];
-                sum = if sum < LOWEST { 0.0 } else { sum };
-                let line = key.as_ref().and_then(|key| lines.get(key)).filter(|line| sum.abs() <= line.bound);
-                if let Some(line) = line {
-                    self.common.take_word(line.ids(), sink);
-                    sum = self.add(sum, line.ids());
-                    continue;
-                }
-                let before = sum;
-                sum = self.word(word, sum, words, paths, sink, control)?;
-                if let Some(key) = key {
-                    self.keep(key, word, before, words, lines);
-                }
-            }
-        }
-        Ok(())
+        self.words(text, 0.0, scratch, sink, control).map(|_| ())
     }
 
-    /// Keeps a word whose path its ids are in a line, if it may soon be met again with as great a sum.
-    fn keep(&self, key: &lines::Key, word: &str, sum: f32, words: &WordCache, lines: &mut Lines) {
-        let known = words.get(word.as_bytes(), 0, hash(word.as_bytes(), 0)).and_then(Known::new);
-        if let Some(known) = known.filter(|known| known.ids == known.path && sum.abs() <= known.bounds[0])
-            && !known.ids.contains(&self.common.unknown)
-        {
-            lines.keep(key, known.bounds[0], known.ids);
+    /// Takes words behind a sum, and gives the sum behind them.
+    pub(super) fn words(
+        &self,
+        text: &str,
+        mut sum: f32,
+        scratch: &mut Scratch,
+        sink: &mut Sink<'_>,
+        control: &Control,
+    ) -> Result<f32> {
+        let Scratch { words, paths, .. } = scratch;
+        let mut start = 0;
+        while start < text.len() {
+            control.check()?;
+            let end = start + word_length(&text[start..]);
+            sum = self.word(&text[start..end], Self::begin(sum), words, paths, sink, control)?;
+            start = end;
         }
+        Ok(sum)
+    }
+
+    /// The sum that a word begins with.
+    #[inline]
+    pub(super) fn begin(sum: f32) -> f32 {
+        if sum < LOWEST { 0.0 } else { sum }
+    }
+
+    /// The id of the unknown piece.
+    #[inline]
+    pub(super) fn unknown(&self) -> u32 {
+        self.common.unknown
+    }
+
+    /// An id without a score.
+    pub(super) fn no_score(&self) -> u32 {
+        self.scores.len() as u32 - 1
+    }
+
+    /// Takes a word that is not remembered, behind a sum, and gives the sum behind it. Calls `keep` with the bound below
+    /// which its ids are certain and, unless they are kept among others, with those.
+    pub(super) fn new_word(
+        &self,
+        word: &str,
+        keep: impl FnOnce(f32, Option<&[u32]>),
+        sum: f32,
+        (words, paths): (&mut WordCache, &mut Paths),
+        sink: &mut Sink<'_>,
+        control: &Control,
+    ) -> Result<f32> {
+        let limit = self.limit(word, paths);
+        self.describe(word, [limit, 0.0], paths);
+        let Some(known) = Known::new(&paths.value) else { return self.word(word, sum, words, paths, sink, control) };
+        // The scores of bytes are such that they add what their character does. Otherwise unknown pieces are none but
+        // themselves if no two are neighbours, nor one and the word before.
+        let is_path = self.common.bytes.is_some()
+            || known.ids.len() == known.path.len() && known.ids.first() != Some(&self.common.unknown);
+        if known.ids.len() > LongLines::MOST_IDS || !is_path {
+            keep(-1.0, None);
+            if word.len() > LONGEST {
+                return self.search(word, sum, paths, sink, control);
+            }
+            let hashed = hash(word.as_bytes(), 0);
+            if words.get(word.as_bytes(), 0, hashed).is_none() {
+                words.keep(word.as_bytes(), 0, hashed, &paths.value);
+            }
+        } else {
+            keep(limit, Some(known.ids));
+        }
+        if sum.abs() <= limit {
+            return Ok(self.take(&known, sum, sink));
+        }
+        self.rounded(word, sum, words, paths, sink, control)
     }
 
     /// Takes a word behind a sum, and gives the sum behind it.
-    fn word(
+    pub(super) fn word(
         &self,
         word: &str,
         sum: f32,
@@ -224,7 +263,7 @@ impl Unigram {
     }
 
     /// Takes a word whose path the rounding decides.
-    fn rounded(
+    pub(super) fn rounded(
         &self,
         word: &str,
         sum: f32,
@@ -261,7 +300,7 @@ impl Unigram {
 
     /// The sum behind a path.
     #[inline]
-    fn add(&self, sum: f32, path: &[u32]) -> f32 {
+    pub(super) fn add(&self, sum: f32, path: &[u32]) -> f32 {
         path.iter().fold(sum, |sum, &id| sum + self.scores[id as usize])
     }
 
@@ -298,7 +337,8 @@ impl Unigram {
     }
 
     /// Finds the best path of a word by itself, and the greatest magnitude of a sum before it with which it is certain
-    /// to be the best.
+    /// to be the best: by how much it is better than the second best is the least by which, at a place on it, it is
+    /// better than the best path that gets there by another token.
     fn limit(&self, word: &str, paths: &mut Paths) -> f32 {
         let (bytes, Paths { two_best, path, .. }) = (word.as_bytes(), paths);
         two_best.clear();
@@ -306,23 +346,25 @@ impl Unigram {
         two_best[0].best = 0.0;
         let mut reach: f64 = 0.0;
         for (start, character) in word.char_indices() {
-            let so_far = two_best[start];
-            let alone = self.tokens(bytes, start, character, |end, id| {
-                two_best[end].offer(so_far, self.scores[id as usize], start as u32, id);
-            });
-            if !alone {
-                let (end, unknown) = (start + character.len_utf8(), self.common.unknown);
-                two_best[end].offer(so_far, self.scores[unknown as usize], start as u32, unknown);
+            let so_far = two_best[start].best;
+            let mut offer = |end: usize, id: u32| {
+                let token = (start as u64) << 32 | u64::from(id);
+                two_best[end].offer(so_far + f64::from(self.scores[id as usize]), token);
+            };
+            if !self.tokens(bytes, start, character, &mut offer) {
+                offer(start + character.len_utf8(), self.common.unknown);
             }
-            reach = reach.max(so_far.best.abs());
+            reach = reach.max(so_far.abs());
         }
         let last = two_best[bytes.len()];
-        trace(bytes.len(), path, |end| (two_best[end].id, two_best[end].start));
+        trace(bytes.len(), path, |end| (two_best[end].token as u32, (two_best[end].token >> 32) as u32));
+        let gaps = path.iter().map(|&(_, end)| two_best[end as usize].best - two_best[end as usize].second);
+        let gap = gaps.fold(f64::INFINITY, f64::min);
         // A path has at most as many tokens as bytes. A unit in the last place is at most the number by 2 to the 23rd;
         // twice that leaves room for the rounding here.
         let units = (bytes.len() + 2) as f64 / f64::from(1 << 22);
         let reach = reach.max(last.best.abs());
-        let certain = (last.best - last.second) / units - reach;
+        let certain = gap / units - reach;
         certain.min(f64::from(-LOWEST) - reach - 1.0) as f32 * 0.999
     }
 
