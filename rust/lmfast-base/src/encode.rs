@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use crate::source::Documents;
 use crate::{Control, Result};
 
 /// Turns text into token ids; implemented by tokenizers, used by whatever builds stores and batches from text.
@@ -35,9 +36,49 @@ pub trait EncodeSession {
         self.encode_part(text, 0..text.len(), ids, control)
     }
 
-    /// The same of a part of a document, which begins and ends at its ends or where the tokenizer [cuts](Encode::cut).
+    /// Appends the ids of some documents, one behind the other and behind each the `last` one, and to `lengths` how many
+    /// each has with it.
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode).
+    fn encode_run(
+        &mut self,
+        documents: &Documents,
+        range: Range<usize>,
+        last: Option<u32>,
+        ids: &mut Vec<u32>,
+        lengths: &mut Vec<u64>,
+        control: &Control,
+    ) -> Result<()> {
+        encode_each(self, documents, range, last, ids, lengths, control)
+    }
+
+    /// As [`encode`](Self::encode), of a part of a document, which begins and ends at its ends or where the tokenizer [cuts](Encode::cut).
     ///
     /// # Errors
     /// As [`encode`](Self::encode).
     fn encode_part(&mut self, text: &str, part: Range<usize>, ids: &mut Vec<u32>, control: &Control) -> Result<()>;
+}
+
+/// [`EncodeSession::encode_run`], document by document.
+///
+/// # Errors
+/// As [`EncodeSession::encode`].
+pub fn encode_each(
+    session: &mut (impl EncodeSession + ?Sized),
+    documents: &Documents,
+    range: Range<usize>,
+    last: Option<u32>,
+    ids: &mut Vec<u32>,
+    lengths: &mut Vec<u64>,
+    control: &Control,
+) -> Result<()> {
+    for document in range.filter_map(|index| documents.get(index)) {
+        control.check()?;
+        let before = ids.len();
+        session.encode(document, ids, control)?;
+        ids.extend(last);
+        lengths.push((ids.len() - before) as u64);
+    }
+    Ok(())
 }

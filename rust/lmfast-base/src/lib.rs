@@ -18,7 +18,7 @@ pub mod threads;
 
 pub use atomic::AtomicFile;
 pub use control::Control;
-pub use encode::{Encode, EncodeSession};
+pub use encode::{Encode, EncodeSession, encode_each};
 pub use error::{Error, Result};
 pub use map::Map;
 pub use pages::{Pages, Recycling, vec_in_pages, zeros_in_pages};

@@ -12,6 +12,7 @@
 use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -88,6 +89,13 @@ impl Documents {
     pub fn get(&self, index: usize) -> Option<&str> {
         let start = if index == 0 { 0 } else { *self.ends.get(index - 1)? };
         self.text.get(start..*self.ends.get(index)?)
+    }
+
+    /// Some documents, one behind the other: a text that ends with the last of them, where in it the first begins and
+    /// where each ends.
+    pub fn run(&self, range: Range<usize>) -> (&str, usize, &[usize]) {
+        let end_of = |count: usize| if count == 0 { 0 } else { self.ends[count - 1] };
+        (&self.text[..end_of(range.end)], end_of(range.start), &self.ends[range])
     }
 
     /// Every document in order.

@@ -243,17 +243,19 @@ fn encode_piece(
     let Piece { documents, range, part, source_bytes, .. } = piece;
     let mut encoded =
         Encoded { ids: Vec::new(), lengths: Vec::with_capacity(range.len()), text_bytes: 0, source_bytes };
-    for document in range.filter_map(|index| documents.get(index)) {
-        control.check()?;
-        let before = encoded.ids.len();
-        let part = part.clone().unwrap_or(0..document.len());
-        encoded.text_bytes += part.len() as u64;
-        let is_last = part.end == document.len();
-        session.encode_part(document, part, &mut encoded.ids, control)?;
-        if is_last {
-            encoded.ids.extend(append_id);
-            encoded.lengths.push((encoded.ids.len() - before) as u64);
-        }
+    let Some(part) = part else {
+        encoded.text_bytes = range.clone().filter_map(|index| documents.get(index)).map(|text| text.len() as u64).sum();
+        let Encoded { ids, lengths, .. } = &mut encoded;
+        session.encode_run(&documents, range, append_id, ids, lengths, control)?;
+        return Ok(encoded);
+    };
+    let document = documents.get(range.start).unwrap_or_default();
+    encoded.text_bytes = part.len() as u64;
+    let is_last = part.end == document.len();
+    session.encode_part(document, part, &mut encoded.ids, control)?;
+    if is_last {
+        encoded.ids.extend(append_id);
+        encoded.lengths.push(encoded.ids.len() as u64);
     }
     Ok(encoded)
 }

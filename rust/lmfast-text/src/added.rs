@@ -96,9 +96,14 @@ impl Matcher {
         Ok(Some(Self { automaton, tokens, are_all_special }))
     }
 
+    /// Whether every token that could be found would be ordinary text.
+    pub(crate) fn finds_nothing(&self, special: Special) -> bool {
+        special == Special::Text && self.are_all_special
+    }
+
     /// Cuts a text at the added tokens in it.
     pub(crate) fn segments(&self, text: &str, special: Special, segments: &mut Vec<Segment>) -> Result<()> {
-        if special == Special::Text && self.are_all_special {
+        if self.finds_nothing(special) {
             // All that could be found would be passed over.
             if !text.is_empty() {
                 segments.push(Segment::Text(0..text.len()));

@@ -223,7 +223,10 @@ pub(crate) fn word_behind(bytes: &[u8], from: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::split;
     use crate::train::{Config, tests::tokenizer_of};
+    use lmfast_base::source::Documents;
+    use lmfast_base::{Encode, encode_each};
     use proptest::prelude::*;
 
     proptest! {
@@ -238,6 +241,31 @@ mod tests {
                 tokenizer.encode_batch(&texts, Options::default(), Some(threads), &Control::default()).expect("encodes")
             };
             prop_assert_eq!(encode(1), encode(3));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_run_of_documents_has_the_ids_of_each(
+            texts in prop::collection::vec(crate::split::strategies::text(), 0..40), long in "[a-e .\n\u{e9}]{0,3000}",
+            last in prop::option::of(Just(7)), start in 0..3_usize, pattern in 0..3_usize
+        ) {
+            let pattern = [split::gpt2::PATTERN, split::cl100k::PATTERN, split::o200k::PATTERN][pattern].to_owned();
+            let documents: Documents = texts.iter().chain([&long]).chain(&texts).collect();
+            let learned = [texts.concat(), "some words".to_owned()];
+            let config = Config { vocab_size: 300, pattern: Some(pattern), ..Config::default() };
+            let tokenizer = tokenizer_of(&learned, &config);
+            let range = start.min(documents.len())..documents.len();
+            let (mut ids, mut lengths, mut expected, mut expected_lengths) = (vec![1, 2], vec![9], vec![1, 2], vec![9]);
+            let control = Control::default();
+            for _ in 0..2 {
+                let (ids, lengths, mut session) = (&mut ids, &mut lengths, tokenizer.session());
+                session.encode_run(&documents, range.clone(), last, ids, lengths, &control).expect("encodes");
+                let (ids, lengths) = (&mut expected, &mut expected_lengths);
+                encode_each(&mut *session, &documents, range.clone(), last, ids, lengths, &control).expect("encodes");
+            }
+            prop_assert_eq!(ids, expected);
+            prop_assert_eq!(lengths, expected_lengths);
         }
     }
 

@@ -3,13 +3,16 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use lmfast_base::{Control, Encode, EncodeSession, Error, Result};
+use lmfast_base::source::Documents;
+use lmfast_base::{Control, Encode, EncodeSession, Error, Result, encode_each};
 
 use crate::Tokenizer;
 use crate::added::{Matcher, Segment, Special};
+use crate::bpe::Bpe;
 use crate::cut::{Rewrite, Stage};
 use crate::model::{ModelEncoder, Scratch};
 use crate::normalize::{Normalized, Origin};
+use crate::split::{Ends, Split};
 
 /// How a text is encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,6 +92,25 @@ impl EncodeSession for Session<'_> {
     fn encode_part(&mut self, text: &str, part: Range<usize>, ids: &mut Vec<u32>, control: &Control) -> Result<()> {
         self.append_part(text, part, ids, control)
     }
+
+    fn encode_run(
+        &mut self,
+        documents: &Documents,
+        range: Range<usize>,
+        last: Option<u32>,
+        ids: &mut Vec<u32>,
+        lengths: &mut Vec<u64>,
+        control: &Control,
+    ) -> Result<()> {
+        let Some((split, bpe)) = self.cuts_and_encodes() else {
+            return encode_each(self, documents, range, last, ids, lengths, control);
+        };
+        let (before, mut behind) =
+            if self.options.add_special_tokens { self.tokenizer.around.clone() } else { (Vec::new(), Vec::new()) };
+        behind.extend(last);
+        let scratch = &mut self.scratch.bpe;
+        bpe.encode_run(split, documents.run(range), (&before, &behind), scratch, ids, lengths, control)
+    }
 }
 
 impl Drop for Session<'_> {
@@ -98,6 +120,23 @@ impl Drop for Session<'_> {
 }
 
 impl<'a> Session<'a> {
+    /// The cutter and the model, if all that is done to a text is to cut it into pieces, side by side, that are encoded.
+    fn cuts_and_encodes(&self) -> Option<(&'a dyn Split, &'a Bpe)> {
+        let tokenizer = self.tokenizer;
+        let ([Stage { rewrites, split }], ModelEncoder::Bpe(bpe)) = (&*tokenizer.cut.stages, &tokenizer.encoder) else {
+            return None;
+        };
+        let finds_nothing = |matcher: &Option<Matcher>| {
+            matcher.as_ref().is_none_or(|matcher| matcher.finds_nothing(self.options.special))
+        };
+        let is_plain = rewrites.is_empty()
+            && tokenizer.normalizers.is_empty()
+            && finds_nothing(&tokenizer.raw)
+            && finds_nothing(&tokenizer.normalized)
+            && split.ends("", &mut Ends::default()).is_some();
+        is_plain.then_some((&**split, bpe))
+    }
+
     pub(crate) fn new(tokenizer: &'a Tokenizer, options: Options, scratch: Scratch) -> Self {
         Self { tokenizer, options, scratch, pieces: Vec::new() }
     }

@@ -295,11 +295,13 @@ impl Writer {
         let mut index_checksum = None;
         if format == Format::Megatron {
             let mut index = AtomicFile::create(&index_path)?;
-            let mut output = Hashing { output: BufWriter::new(&mut index), hasher: Xxh3::new() };
+            // Hashed and written in large blocks.
+            let hashing = Hashing { output: &mut index, hasher: Xxh3::new() };
+            let mut output = BufWriter::with_capacity(1 << 20, hashing);
             megatron::write(&mut output, token_type, &self.lengths)
-                .and_then(|()| output.output.flush())
+                .and_then(|()| output.flush())
                 .map_err(Error::io(&index_path))?;
-            index_checksum = Some(output.hasher.digest());
+            index_checksum = Some(output.get_ref().hasher.digest());
             drop(output);
             files.push(index);
         } else if let Err(error) = fs::remove_file(&index_path) {

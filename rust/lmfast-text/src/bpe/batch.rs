@@ -4,6 +4,8 @@
 //! ids are written, those of a piece in one go and always [`MOST_IDS`] or [`PIECE_ROOM`] of them: the next piece writes
 //! over what is too much.
 
+use std::ops::Range;
+
 use lmfast_base::{prefetch, prefetch_far};
 
 use super::cache::{LINES, LONGEST, MOST_IDS, PieceCache, ROOM as PIECE_ROOM, View, hash, key, key_of_start};
@@ -102,12 +104,13 @@ impl Batch {
         }
     }
 
-    /// Writes the ids of pieces from `index` on, up to the first that is not in the cache, which it gives with its key.
+    /// Writes the ids of some of the pieces, up to the first that is not in the cache, which it gives with its key.
     #[inline(never)]
-    pub(super) fn look_up(&mut self, cache: &PieceCache, index: usize) -> Option<(usize, Key)> {
+    pub(super) fn look_up(&mut self, cache: &PieceCache, pieces: Range<usize>) -> Option<(usize, Key)> {
         let View(lines) = cache.view()?;
-        let (mut end, mut found) = (self.end, index);
-        for (&Key { low, high, hash }, near) in self.keys[index..self.count].iter().zip(&self.keys[index + NEAR..]) {
+        let (mut end, mut found) = (self.end, pieces.start);
+        for (&Key { low, high, hash }, near) in self.keys[pieces.clone()].iter().zip(&self.keys[pieces.start + NEAR..])
+        {
             prefetch(lines, near.hash as usize % LINES);
             let Some(entry) = lines[hash as usize % LINES].get(low, high) else { break };
             let room: Option<&mut [u32; MOST_IDS]> = self.ids[end % ROOM..].first_chunk_mut();
@@ -124,7 +127,7 @@ impl Batch {
             found += 1;
         }
         self.end = end;
-        self.keys[..self.count].get(found).map(|&key| (found, key))
+        self.keys[..pieces.end].get(found).map(|&key| (found, key))
     }
 
     /// Adds ids of a piece that was not in the cache; gives all up to it to `ids`, if need be.
@@ -142,6 +145,18 @@ impl Batch {
             self.ids[self.end % ROOM] = id;
             self.end += 1;
         }
+    }
+
+    /// How many pieces there are.
+    #[inline]
+    pub(super) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// How many ids are written and not given.
+    #[inline]
+    pub(super) fn written(&self) -> usize {
+        self.end
     }
 
     /// Gives the ids written.

@@ -155,6 +155,69 @@ impl Bpe {
         Ok(())
     }
 
+    /// Appends the ids of texts that lie one behind the other, each between others, and to `lengths` how many each has;
+    /// can be cancelled. The first begins at byte `start`, and `text_ends` says where each ends. The cutter must give
+    /// bare [ends](Split::ends).
+    ///
+    /// Batches go across the ends of texts, so that short ones take no longer than a long one.
+    #[expect(clippy::too_many_arguments, reason = "where texts lie, what is around them, and where their ids go")]
+    pub(crate) fn encode_run(
+        &self,
+        split: &dyn Split,
+        (text, start, text_ends): (&str, usize, &[usize]),
+        (before, behind): (&[u32], &[u32]),
+        scratch: &mut Scratch,
+        ids: &mut Vec<u32>,
+        lengths: &mut Vec<u64>,
+        control: &Control,
+    ) -> Result<()> {
+        scratch.cache.begin();
+        let mut ends = scratch.ends.take().unwrap_or_default();
+        let (mut batch, mut new) = (scratch.batch.take().unwrap_or_default(), std::mem::take(&mut scratch.new));
+        let (mut from, mut text_ends, mut is_begin, mut first_id) = (start, text_ends.iter(), true, ids.len());
+        let mut open = text_ends.next();
+        // How many pieces lie before the end of each text that ends in the batch.
+        let mut counts = Vec::new();
+        while open.is_some() {
+            control.check()?;
+            ends.begin(from);
+            counts.clear();
+            while let Some(&end) = open
+                && !ends.is_full()
+            {
+                split.ends(&text[..end], &mut ends);
+                if ends.last() < end {
+                    break;
+                }
+                counts.push(ends.count());
+                open = text_ends.next();
+            }
+            from = ends.last();
+            let borders = ends.borders();
+            let sides = borders.windows(2).map(|sides| (sides[0], sides[1]));
+            batch.prepare(&scratch.cache, &scratch.long_cache, text.as_bytes(), sides);
+            let piece = |index| &text.as_bytes()[borders[index]..borders[index + 1]];
+            let mut index = 0;
+            let is_open = counts.last().is_none_or(|&count| count < ends.count());
+            let tail = is_open.then_some((ends.count(), false));
+            for (count, is_end) in counts.iter().map(|&count| (count, true)).chain(tail) {
+                if std::mem::replace(&mut is_begin, is_end) {
+                    batch.add(before, ids);
+                }
+                self.look_up(index..count, piece, &mut batch, &mut new, scratch, ids, control)?;
+                index = count;
+                if is_end {
+                    batch.add(behind, ids);
+                    let last_id = ids.len() + batch.written();
+                    lengths.push((last_id - std::mem::replace(&mut first_id, last_id)) as u64);
+                }
+            }
+            batch.give(ids);
+        }
+        (scratch.ends, scratch.batch, scratch.new) = (Some(ends), Some(batch), new);
+        Ok(())
+    }
+
     /// Appends the ids of some hundred pieces of a text; `sides` says where each begins and ends, `all` of all.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "once for each kind of pieces, both in `encode_text`")]
@@ -169,22 +232,43 @@ impl Bpe {
     ) -> Result<()> {
         let (mut batch, mut new) = (scratch.batch.take().unwrap_or_default(), std::mem::take(&mut scratch.new));
         batch.prepare(&scratch.cache, &scratch.long_cache, bytes, all);
-        let mut index = 0;
-        while let Some((at, key)) = batch.look_up(&scratch.cache, index) {
-            let (start, end) = sides(at);
-            let piece = &bytes[start..end];
+        let count = batch.count();
+        let piece = |index| {
+            let (start, end) = sides(index);
+            &bytes[start..end]
+        };
+        self.look_up(0..count, piece, &mut batch, &mut new, scratch, ids, control)?;
+        batch.give(ids);
+        (scratch.batch, scratch.new) = (Some(batch), new);
+        Ok(())
+    }
+
+    /// Takes some of the pieces of a batch; `new` is memory for the ids of one.
+    #[inline(always)]
+    #[expect(clippy::inline_always, clippy::too_many_arguments, reason = "the inner loop of two callers")]
+    fn look_up<'t>(
+        &self,
+        pieces: Range<usize>,
+        piece: impl Fn(usize) -> &'t [u8],
+        batch: &mut Batch,
+        new: &mut Vec<u32>,
+        scratch: &mut Scratch,
+        ids: &mut Vec<u32>,
+        control: &Control,
+    ) -> Result<()> {
+        let mut index = pieces.start;
+        while let Some((at, key)) = batch.look_up(&scratch.cache, index..pieces.end) {
+            let piece = piece(at);
             self.known.prepare(key.hash);
             if let Some(found) = scratch.known(piece, key) {
                 batch.add(found, ids);
             } else {
                 new.clear();
-                self.encode_unknown(piece, key, scratch, &mut new, control)?;
-                batch.add(&new, ids);
+                self.encode_unknown(piece, key, scratch, new, control)?;
+                batch.add(new, ids);
             }
             index = at + 1;
         }
-        batch.give(ids);
-        (scratch.batch, scratch.new) = (Some(batch), new);
         Ok(())
     }
 

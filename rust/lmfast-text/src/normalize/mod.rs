@@ -95,6 +95,11 @@ impl Normalizers {
         self.steps.iter().try_for_each(|step| step.apply(text))
     }
 
+    /// Whether every text stays as it is.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
     /// Whether the parts of a text that is cut before a space between two ASCII letters become what the whole becomes.
     pub(crate) fn work_on_words_apart(&self) -> bool {
         self.steps.iter().all(|step| matches!(step, Step::Nfc | Step::Nfd | Step::Nfkc | Step::Nfkd))

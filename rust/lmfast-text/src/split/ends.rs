@@ -37,6 +37,12 @@ impl Ends {
         self.count >= BATCH
     }
 
+    /// How many pieces are held.
+    #[inline]
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
     /// The end of the last piece.
     #[inline]
     pub(crate) fn last(&self) -> usize {
