@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import random
 import signal
 import threading
 import time
@@ -117,7 +118,8 @@ def test_a_list_of_ids_may_be_made_while_another_is() -> None:
 
 def test_a_single_long_text_can_be_interrupted() -> None:
     tokenizer = lmfast.Tokenizer.train(["ab" * 50, "ba" * 50, "abab"], 262)
-    text = "ab" * 30_000_000
+    letters = bytes(97 + byte % 2 for byte in range(256))
+    text = random.Random(0).randbytes(60_000_000).translate(letters).decode()
 
     def interrupt() -> None:
         time.sleep(0.3)
